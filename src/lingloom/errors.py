@@ -1,0 +1,42 @@
+"""Everything that Lingloom raises on purpose.
+
+LingloomError
+├── RecipeError      a key, a value or a file named in a recipe is wrong
+├── DataError        a document, a row, a token id or a stored file is not what was promised
+├── ShapeError       a tensor or a length does not fit the model
+├── RunError         a run cannot start or go on (loss not finite, disk full, folder in use)
+└── MissingError     an optional package is not installed; the message gives the line that mends it
+
+A message has three parts, with the values in it: what is wrong, where, what to do.
+"""
+
+
+class LingloomError(Exception):
+    """Base of all errors raised on purpose: catch it to catch them all."""
+
+
+class RecipeError(LingloomError, ValueError):
+    """The recipe is wrong. The message names the key, where it was set, and what would do."""
+
+
+class DataError(LingloomError, ValueError):
+    """A document, a row, a token id or a stored file is not what was promised."""
+
+
+class ShapeError(LingloomError, ValueError):
+    """A tensor or a length does not fit the model."""
+
+
+class RunError(LingloomError, RuntimeError):
+    """A run cannot start or go on."""
+
+
+class MissingError(LingloomError, ImportError):
+    """An optional package is not installed."""
+
+    def __init__(self, package: str, extra: str, purpose: str):
+        super().__init__(
+            f"{purpose} needs the package '{package}', which is not installed; "
+            f"run: pip install 'lingloom[{extra}]'"
+        )
+        self.package, self.extra = package, extra

@@ -1,0 +1,7 @@
+"""The model families: a newcomer adds its row here and its file beside this one."""
+
+MODELS = {
+    "ngram": "models.ngram:NGramSettings",
+    "gpt2": "models.gpt2:GPT2Settings",
+    "llama": "models.llama:LlamaSettings",
+}

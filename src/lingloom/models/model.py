@@ -1,0 +1,69 @@
+"""What every language model promises; each family is one file beside this one.
+
+Shapes: B sequences, T tokens, C width, V vocabulary.
+"""
+
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+
+from ..settings import Settings
+from ..tokens.batch import Batch
+
+
+class LanguageModel(Protocol):
+    """A model that can be trained, scored and asked; it knows nothing of loss, optimizer or files."""
+
+    settings: Any
+    """The family's settings; has `kind`, `vocab` and `context`."""
+
+    def logits(self, batch: Batch) -> Tensor:
+        """Scores of every next token, (B, T, V) float32, natural-log scale, not normalised."""
+
+    def new_cache(self, batch: int, length: int) -> Any:
+        """Room to decode `batch` sequences of up to `length` tokens each."""
+
+    def step(self, ids: Tensor, cache: Any) -> Tensor:
+        """Read `ids` (B, T) after what `cache` holds, remember them, score what follows: (B, V).
+
+        Raises:
+            ShapeError: the tokens do not fit the model's context.
+        """
+
+
+class NeuralModel(nn.Module):
+    """Base of the families that learn by gradient."""
+
+    settings: Any
+
+    def hidden(self, batch: Batch) -> Tensor:
+        """The last layer's output, (B, T, C) in the working precision.
+
+        Raises:
+            ShapeError: T is longer than the model's context.
+        """
+        raise NotImplementedError
+
+    def output_weight(self) -> Tensor:
+        """(V, C): logits are `hidden @ output_weight.T`; the loss multiplies in chunks."""
+        raise NotImplementedError
+
+    def logits(self, batch: Batch) -> Tensor:
+        """Scores of every next token, (B, T, V) float32."""
+        return (self.hidden(batch) @ self.output_weight().T).float()
+
+    def flops_per_token(self, context: int) -> float:
+        """Floating-point operations of one token's forward pass; training takes three times that."""
+        raise NotImplementedError
+
+    def decays(self, name: str, parameter: nn.Parameter) -> bool:
+        """Whether weight decay applies: matrices yes, gains, biases and positions no."""
+        return parameter.ndim >= 2
+
+
+class ModelSettings(Settings):
+    """What the rest of the program may ask of any family's settings."""
+
+    def build(self) -> Any:
+        """A fresh model with random weights, drawn from torch's global generator."""
+        raise NotImplementedError
