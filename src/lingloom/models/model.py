@@ -12,7 +12,7 @@ from ..tokens.batch import Batch
 
 
 class LanguageModel(Protocol):
-    """A model that can be trained, scored and asked; it knows nothing of loss, optimizer or files."""
+    """A model that can be scored and asked; it knows nothing of loss, optimizer or files."""
 
     settings: Any
     """The family's settings; has `kind`, `vocab` and `context`."""
@@ -53,7 +53,7 @@ class NeuralModel(nn.Module):
         return (self.hidden(batch) @ self.output_weight().T).float()
 
     def flops_per_token(self, context: int) -> float:
-        """Floating-point operations of one token's forward pass; training takes three times that."""
+        """Floating-point operations of one token's forward pass; training takes thrice that."""
         raise NotImplementedError
 
     def decays(self, name: str, parameter: nn.Parameter) -> bool:

@@ -14,7 +14,7 @@ IGNORE = -100
 
 @dataclass(frozen=True)
 class Batch:
-    """Token ids, what is to be predicted at each place, and which document each place belongs to."""
+    """Token ids, what to predict at each place, and which document each place belongs to."""
 
     ids: Tensor
     """(B, T) int64."""

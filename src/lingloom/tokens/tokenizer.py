@@ -37,7 +37,7 @@ class Tokenizer(Protocol):
         """Ids of each text, (tokens,) uint32; uses all threads that the library is given."""
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of `ids`; special tokens are left out, bytes that are not UTF-8 become U+FFFD."""
+        """The text of `ids` without special tokens; bytes that are not UTF-8 become U+FFFD."""
 
     def decode_bytes(self, ids: Sequence[int]) -> bytes:
         """The bytes of `ids`, for streaming: one character may spread over several tokens."""

@@ -1,0 +1,51 @@
+"""Every section's settings in one tree.
+
+A recipe states only what differs from the defaults; the run folder keeps all of it.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, NonNegativeInt
+
+from .measure.perplexity import MeasureSettings
+from .models.decode import DecodeSettings
+from .models.kinds import MODELS
+from .settings import AnyKind, Kinds, Settings, load
+from .text.read import TextSettings
+from .tokens.kinds import TOKENIZERS
+from .train.settings import TrainSettings
+
+_TOKENS = Kinds(TOKENIZERS, "bpe")
+_MODEL = Kinds(MODELS, "llama")
+
+
+class Recipe(Settings):
+    """From raw text to a measured model."""
+
+    text: TextSettings
+    """Where the text is and how it is cleaned and split."""
+    tokens: Annotated[AnyKind, _TOKENS] = Field(default_factory=_TOKENS.build_default)
+    """How text becomes token ids."""
+    model: Annotated[AnyKind, _MODEL] = Field(default_factory=_MODEL.build_default)
+    """What is trained."""
+    baseline: Annotated[AnyKind | None, Kinds(MODELS)] = None
+    """A model that learns by counting, trained on the same tokens for comparison; or null."""
+    train: TrainSettings = TrainSettings()
+    """How it is trained."""
+    measure: MeasureSettings = MeasureSettings()
+    """How it is scored."""
+    decode: DecodeSettings = DecodeSettings()
+    """How it is asked."""
+    seed: NonNegativeInt = 0
+    """Everything random follows from this number."""
+    out: str = ""
+    """The run folder; empty: runs/ and the recipe's name."""
+
+
+def read(recipe: str | Path, overrides: list[str]) -> Recipe:
+    """The recipe of a YAML file with `key=value` on top, and its run folder settled."""
+    settings = load(Recipe, recipe, overrides)
+    if settings.out:
+        return settings
+    return settings.model_copy(update={"out": f"runs/{Path(recipe).stem}"})

@@ -1,0 +1,149 @@
+"""The run folder: what every verb writes and reads.
+
+    runs/NAME/
+      recipe.yaml     the fully resolved recipe; this file alone reruns the run
+      run.json        how far it came, seed, commit, versions, machine
+      log.jsonl       one record a step, in order, no step twice
+      guard.jsonl     batches that the guard refused, with their document ids
+      data/           tokenizer, packed shards, dropped and set-aside documents
+      checkpoints/    step-00000100/ and so on; the newest whole one resumes the run
+      model/          the trained model in Hugging Face layout
+      baseline/       the n-gram that it is compared with
+      plan.json  scores.json  samples.json  report.html
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from .errors import DataError, RunError
+
+RUNS = Path("runs")
+
+
+class RunFolder:
+    """One run's files; paths are given out, contents are written whole or not at all."""
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self.recipe = self.path / "recipe.yaml"
+        self.log = self.path / "log.jsonl"
+        self.guard = self.path / "guard.jsonl"
+        self.data = self.path / "data"
+        self.checkpoints = self.path / "checkpoints"
+        self.model = self.path / "model"
+        self.baseline = self.path / "baseline"
+        self.report = self.path / "report.html"
+        self.tensorboard = self.path / "tensorboard"
+
+    def exists(self) -> bool:
+        """Whether this folder holds a run."""
+        return self.recipe.is_file()
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold the folder for writing; the lock goes with the process, however it ends.
+
+        Raises:
+            RunError: another process is writing to this folder.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with open(self.path / "lock", "a+", encoding="utf-8") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                lock.seek(0)
+                raise RunError(
+                    f"{self.path}: process {lock.read().strip() or 'unknown'} is writing to this "
+                    "run; wait for it, stop it, or choose another folder with out=..."
+                ) from None
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
+            yield
+
+    # ------------------------------------------------------------------ small JSON files
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Write `name` whole: a reader sees the old file or the new one, never a half."""
+        text = json.dumps(value, ensure_ascii=False, indent=1, allow_nan=True)
+        write_whole(self.path / name, text)
+
+    def read_json(self, name: str, default: Any = None) -> Any:
+        """The contents of `name`, or `default` when it is not there."""
+        path = self.path / name
+        if not path.is_file():
+            return default
+        try:
+            return json.loads(path.read_text("utf-8"))
+        except ValueError as error:
+            raise DataError(
+                f"{path}: not whole JSON ({error}); delete it and run the verb that writes it again"
+            ) from None
+
+    def note(self, **facts: Any) -> None:
+        """Add `facts` to run.json."""
+        self.write_json("run.json", {**self.read_json("run.json", {}), **facts})
+
+    # ------------------------------------------------------------------ the log
+
+    def append_log(self, record: Mapping[str, Any]) -> None:
+        """Add one record to the log, on disk before the next step begins."""
+        with open(self.log, "a", encoding="utf-8") as log:
+            log.write(json.dumps(record, ensure_ascii=False) + "\n")
+
+    def read_log(self) -> list[dict[str, Any]]:
+        """Every whole record of the log; a last line torn by a kill is left out."""
+        if not self.log.is_file():
+            return []
+        records = []
+        for line in self.log.read_text("utf-8", errors="replace").splitlines():
+            try:
+                records.append(json.loads(line))
+            except ValueError:
+                continue
+        return records
+
+    def trim_log(self, step: int) -> None:
+        """Forget every record after `step`, so that no step appears twice once the run goes on."""
+        kept = [r for r in self.read_log() if r["step"] <= step]
+        write_whole(self.log, "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in kept))
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a small text file so that a kill at any instant leaves the old one or the new one."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(aside, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, path)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise RunError(
+            f"{path}: cannot be written ({error.strerror}); make room or choose another folder "
+            "with out=..."
+        ) from None
+
+
+def find_run(name: str | Path) -> RunFolder:
+    """The run called `name`: a folder, or the name of one below runs/.
+
+    Raises:
+        RunError: there is no such run; the message names the nearest.
+    """
+    for path in (Path(name), RUNS / name):
+        run = RunFolder(path)
+        if run.exists():
+            return run
+    known = [p.parent.name for p in RUNS.glob("*/recipe.yaml")] if RUNS.is_dir() else []
+    near = get_close_matches(Path(name).name, known, n=1, cutoff=0.4)
+    hint = f"did you mean {RUNS / near[0]}?" if near else "start one with: lingloom train RECIPE"
+    raise RunError(f"{name}: no such run (no recipe.yaml in it); {hint}")
