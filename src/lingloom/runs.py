@@ -1,15 +1,15 @@
 """The run folder: what every verb writes and reads.
 
-    runs/NAME/
-      recipe.yaml     the fully resolved recipe; this file alone reruns the run
-      run.json        how far it came, seed, commit, versions, machine
-      log.jsonl       one record a step, in order, no step twice
-      guard.jsonl     batches that the guard refused, with their document ids
-      data/           tokenizer, packed shards, dropped and set-aside documents
-      checkpoints/    step-00000100/ and so on; the newest whole one resumes the run
-      model/          the trained model in Hugging Face layout
-      baseline/       the n-gram that it is compared with
-      plan.json  scores.json  samples.json  report.html
+runs/NAME/
+  recipe.yaml     the fully resolved recipe; this file alone reruns the run
+  run.json        how far it came, seed, commit, versions, machine
+  log.jsonl       one record a step, in order, no step twice
+  guard.jsonl     batches that the guard refused, with their document ids
+  data/           tokenizer, packed shards, dropped and set-aside documents
+  checkpoints/    step-00000100/ and so on; the newest whole one resumes the run
+  model/          the trained model in Hugging Face layout
+  baseline/       the n-gram that it is compared with
+  plan.json  scores.json  samples.json  report.html
 """
 
 import fcntl
@@ -52,7 +52,7 @@ class RunFolder:
         Raises:
             RunError: another process is writing to this folder.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path)
         with open(self.path / "lock", "a+", encoding="utf-8") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -118,8 +118,8 @@ class RunFolder:
 def write_whole(path: Path, text: str) -> None:
     """Write a small text file so that a kill at any instant leaves the old one or the new one."""
     aside = path.with_name(f".{path.name}.{os.getpid()}")
+    make_folder(path.parent)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         with open(aside, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
@@ -127,10 +127,27 @@ def write_whole(path: Path, text: str) -> None:
         os.replace(aside, path)
     except OSError as error:
         aside.unlink(missing_ok=True)
-        raise RunError(
-            f"{path}: cannot be written ({error.strerror}); make room or choose another folder "
-            "with out=..."
-        ) from None
+        raise unwritable(path, error) from None
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it.
+
+    Raises:
+        RunError: something is in the way.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(path, error) from None
+
+
+def unwritable(path: Path, error: OSError) -> RunError:
+    """The error for a place that cannot be written to."""
+    return RunError(
+        f"{path}: cannot be written ({error.strerror or error}); make room or choose another "
+        "folder with out=..."
+    )
 
 
 def find_run(name: str | Path) -> RunFolder:

@@ -1,0 +1,66 @@
+"""The command line: one file in verbs/ for each verb; nothing heavy is imported before it is used.
+
+Standard output carries the answer, standard error the story. Exit codes: 0 done, 1 our error,
+2 wrong recipe or wrong words on the command line, 130 stopped by Ctrl-C.
+"""
+
+import sys
+from difflib import get_close_matches
+from importlib import import_module
+
+from .errors import LingloomError, RecipeError
+from .verbs.table import VERBS
+
+
+def usage() -> str:
+    """The text of `lingloom --help`."""
+    width = max(len(f"{verb} {words}") for verb, (words, _) in VERBS.items())
+    lines = [
+        f"  lingloom {f'{verb} {words}':<{width}}  {says}" for verb, (words, says) in VERBS.items()
+    ]
+    return "\n".join(
+        [
+            "Lingloom (织语): from raw text to a language model, trained, measured and served.",
+            "",
+            *lines,
+            "",
+            "lingloom VERB --help lists every key of that verb, its default and its meaning.",
+        ]
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one verb; the exit code."""
+    words = sys.argv[1:] if arguments is None else arguments
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(usage())
+        return 0
+    if words[0] == "--version":
+        from . import __version__
+
+        print(f"lingloom {__version__}")
+        return 0
+    verb, *rest = words
+    if verb not in VERBS:
+        near = get_close_matches(verb, VERBS, n=1)
+        hint = f"did you mean '{near[0]}'?" if near else "lingloom --help lists the verbs"
+        print(f"error: '{verb}' is not a verb; {hint}", file=sys.stderr)
+        return 2
+    try:
+        return int(import_module(f".verbs.{verb}", __package__).run(rest))
+    except RecipeError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except LingloomError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output has gone; nobody is left to tell
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

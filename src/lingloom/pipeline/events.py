@@ -1,0 +1,17 @@
+"""What the long verbs say while they work; the command line draws it, Python may ignore it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Stage = Literal["plan", "text", "tokenizer", "shards", "baseline", "train", "measure", "report"]
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that happened."""
+
+    stage: Stage
+    what: Literal["begin", "progress", "note", "end"]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """`begin`: what is about to happen; `progress`: figures so far; `note`: `text`; `end`: result."""

@@ -1,0 +1,99 @@
+"""What all verbs share at the command line: words in, story out."""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import RecipeError
+from ..settings import COMMAND_LINE, Settings, keys, kinds_of
+from .table import VERBS
+
+
+@dataclass(frozen=True)
+class Words:
+    """The words after a verb."""
+
+    names: list[str]
+    """Positional words, in order."""
+    overrides: list[str]
+    """The `key=value` words."""
+    json: bool
+    """Whether the answer is wanted as JSON."""
+
+
+def read_words(
+    verb: str, arguments: Sequence[str], *, needs: int, takes: int, schema: type[Settings] | None
+) -> Words | None:
+    """The words of `verb`, or None when help was asked for and has been printed.
+
+    Args:
+        verb: as in cli.VERBS.
+        arguments: everything after the verb.
+        needs: positional words that must be there.
+        takes: positional words that may be there; they come first.
+        schema: the settings that `key=value` words are checked against, for --help.
+
+    Raises:
+        RecipeError: a word is missing or not understood.
+    """
+    if any(word in ("-h", "--help") for word in arguments):
+        print(help_of(verb, schema))
+        return None
+    words = [word for word in arguments if word != "--json"]
+    unknown = [w for w in words if w.startswith("--")]
+    if unknown:
+        raise RecipeError(f"'{unknown[0]}' ({COMMAND_LINE}): no such option; options are key=value")
+    names: list[str] = []
+    while words and len(names) < takes and (len(names) < needs or "=" not in words[0]):
+        names.append(words.pop(0))
+    if len(names) < needs:
+        raise RecipeError(f"usage: lingloom {verb} {VERBS[verb][0]}")
+    return Words(names, words, "--json" in arguments)
+
+
+def help_of(verb: str, schema: type[Settings] | None) -> str:
+    """Usage of `verb` and every key it takes, read from the settings so that it cannot go stale."""
+    words, says = VERBS[verb]
+    lines = [f"usage: lingloom {verb} {words}".rstrip(), "", f"  {says}"]
+    if schema is None:
+        return "\n".join(lines)
+    lines += ["", "keys (set as key=value):"]
+    for key, field in keys(schema):
+        if (kinds := kinds_of(field)) is not None:
+            lines.append(f"  {f'{key}.kind':<30} {kinds.default}: one of {', '.join(kinds.rows)}")
+        elif not (isinstance(field.annotation, type) and issubclass(field.annotation, Settings)):
+            default = "" if field.is_required() else f"{field.get_default()!r}: "
+            lines.append(f"  {key:<30} {default}{' '.join((field.description or '').split())}")
+    return "\n".join(lines)
+
+
+def answer(value: Any) -> None:
+    """Print `value` as one JSON document on standard output."""
+    print(json.dumps(value, ensure_ascii=False, indent=1))
+
+
+def story(line: str = "") -> None:
+    """Print one line of the story on standard error."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def bytes_text(size: float) -> str:
+    """A size that a person reads: 1536 -> '1.5 KB'."""
+    for unit in ("B", "KB", "MB", "GB"):
+        if abs(size) < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+def time_text(seconds: float) -> str:
+    """A duration that a person reads: 75 -> '1 min 15 s'."""
+    if seconds < 60:
+        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min"

@@ -1,0 +1,22 @@
+"""`lingloom export RUN DIR`: the trained model as a Hugging Face folder."""
+
+from pathlib import Path
+
+from .console import answer, read_words, story
+
+
+def run(arguments: list[str]) -> int:
+    """Write the folder; the exit code."""
+    words = read_words("export", arguments, needs=2, takes=2, schema=None)
+    if words is None:
+        return 0
+    from ..api import load
+
+    target = Path(words.names[1])
+    load(words.names[0]).export(target)
+    if words.json:
+        answer({"folder": str(target), "files": sorted(p.name for p in target.iterdir())})
+    else:
+        story(f"{target}: written; transformers opens it as it is:")
+        story(f'  AutoModelForCausalLM.from_pretrained("{target}")')
+    return 0
