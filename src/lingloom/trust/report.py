@@ -1,0 +1,165 @@
+"""One self-contained HTML file about one run: no script, no outside file, reads well on paper.
+
+Every part is optional: what the run does not know is left out, never invented.
+"""
+
+import math
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from ..measure.score import Score
+from .card import amount, card, size
+from .draw import Series, interval_chart, line_chart, number
+from .facts import Count, Curve, PlanRow, ReportData
+
+WIDE, NARROW = 852, 380
+"""Charts are drawn twice, so that their letters stay legible on a telephone."""
+BITS = "bits per byte"
+
+
+def render(data: ReportData) -> str:
+    """The page as HTML text; whatever the data hold is escaped."""
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters.update(size=size, amount=amount, number=number, figure=_figure)
+    template = files(__package__).joinpath("report.html").read_text("utf-8")
+    return environment.from_string(template).render(
+        data=data,
+        tiles=_tiles(data),
+        verdict=_verdict(data),
+        bits=_both(lambda width: _bits_chart(data, width)),
+        curve=_both(lambda width: _loss_chart(data.curve, width)),
+        rates=_both(lambda width: _lr_chart(data.curve, width)),
+        plan=[(row, _band(row), _promise(row)) for row in data.plan],
+        tables=_tables(data),
+        card=card(data),
+    )
+
+
+def _tiles(data: ReportData) -> list[tuple[str, str, str, str]]:
+    """(heading, Chinese heading, figure, small print) of what a reader wants first."""
+    tiles = []
+    for score in list(data.scores.values())[-1] if data.scores else ():
+        if score.name in (BITS, "perplexity per token", "perplexity per word"):
+            chinese = "每字节比特" if score.name == BITS else "困惑度"
+            tiles.append((score.name, chinese, score.shown(score.value), _interval(score)))
+    model = data.model
+    if model.parameters is not None:
+        tiles.append(("parameters", "参数量", amount(model.parameters), model.shape))
+    if model.seen_tokens is not None:
+        again = f"{model.seen_tokens / model.train_tokens:.1f} epochs" if model.train_tokens else ""
+        tiles.append(("tokens read", "训练词元", amount(model.seen_tokens), again))
+    return tiles
+
+
+def _verdict(data: ReportData) -> tuple[str, str]:
+    """What the comparison says, in English and Chinese; empty when there is none."""
+    found = [(who, s) for who, scores in data.scores.items() for s in scores if s.name == BITS]
+    if len(found) < 2 or not found[-2][1].value > 0:
+        return "", ""
+    (other, before), (_, after) = found[-2:]
+    saved = 1 - after.value / before.value
+    gap = data.difference
+    if gap and gap.low is not None and gap.high is not None and gap.low <= 0 <= gap.high:
+        return f"No clear difference from the {other}: {gap}.", f"与 {other} 没有明显差别。"
+    word, chinese = ("fewer", "少") if saved >= 0 else ("more", "多")
+    return (
+        f"The model needs {abs(saved):.1%} {word} bits than the {other} for the same text"
+        + (f"; {gap}." if gap else "."),
+        f"同样的文本，模型所需比特数比 {other} {chinese} {abs(saved):.1%}。",
+    )
+
+
+def _bits_chart(data: ReportData, width: int) -> Markup:
+    rows = [
+        (who, s.value, s.low, s.high, f"{s.shown(s.value)} {_interval(s)}")
+        for who, scores in data.scores.items()
+        for s in scores
+        if s.name == BITS
+    ]
+    return interval_chart(rows, "bits per byte (lower is better; 8 is no compression)", width=width)
+
+
+def _loss_chart(curve: Curve, width: int) -> Markup:
+    series = [
+        Series("train", curve.train, "base"),
+        Series("held-out", curve.heldout, "model", dots=len(curve.heldout) <= 60),
+    ]
+    return line_chart(series, "step", curve.unit, width=width, height=300)
+
+
+def _lr_chart(curve: Curve, width: int) -> Markup:
+    return line_chart(
+        [Series("lr", curve.lr, "quiet")], "step", "learning rate", width=width, height=150
+    )
+
+
+def _both(draw: Any) -> Markup:
+    """One chart in two widths; the page shows the one that fits."""
+    wide = draw(WIDE)
+    if not wide:
+        return Markup("")
+    return Markup('<div class="wide">{}</div><div class="narrow">{}</div>').format(
+        wide, draw(NARROW)
+    )
+
+
+def _promise(row: PlanRow) -> str:
+    """The promised band in words: '3.5 – 5.7 minutes'."""
+    if row.low is None or row.high is None:
+        return ""
+    low = _figure(row.low, "bytes") if row.unit == "bytes" else number(row.low)
+    return f"{low} – {_figure(row.high, row.unit)}"
+
+
+def _band(row: PlanRow) -> dict[str, float] | None:
+    """Where band and outcome lie on a line from 0, in percent of its length."""
+    if row.low is None or row.high is None:
+        return None
+    ends = [e for e in (row.low, row.high, row.predicted, row.actual) if e is not None]
+    most = 1.08 * max(ends)
+    if not most > 0 or not all(map(math.isfinite, ends)):
+        return None
+    at = {"low": row.low, "high": row.high, "predicted": row.predicted, "actual": row.actual}
+    return {name: 100 * max(0.0, end) / most for name, end in at.items() if end is not None}
+
+
+def _tables(data: ReportData) -> list[tuple[str, str, Sequence[Count], float]]:
+    """(heading, Chinese heading, rows, what a full bar stands for) of the text's figures."""
+    facts = data.data
+    tables = [
+        ("Splits", "划分", facts.splits),
+        ("Sources", "来源", facts.sources),
+        ("Languages", "语言", facts.languages),
+        ("Encodings", "编码", facts.encodings),
+        ("Left out, by reason", "剔除原因", facts.dropped),
+    ]
+    return [
+        (head, chinese, rows, max(_weight(row) for row in rows) or 1)
+        for head, chinese, rows in tables
+        if rows
+    ]
+
+
+def _weight(row: Count) -> int:
+    return row.text_bytes or row.documents
+
+
+def _interval(score: Score) -> str:
+    if score.low is None or score.high is None:
+        return f"no interval, n={score.n:,}"
+    return f"[{score.shown(score.low)}, {score.shown(score.high)}]"
+
+
+def _figure(value: float | None, unit: str = "") -> str:
+    """A planned or measured quantity: bytes as people say them, the rest with four digits."""
+    if value is None:
+        return "–"
+    if unit == "bytes":
+        return size(value)
+    return f"{number(value)} {unit}".strip()
