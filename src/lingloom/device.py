@@ -1,0 +1,166 @@
+"""Device, precision, seeds, memory, and what the machine can do.
+
+Nothing here asks for a CPU feature: where one is missing, a slower path gives the same answer.
+"""
+
+import hashlib
+import os
+import resource
+import sys
+import time
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from .errors import RunError
+
+Precision = Literal["auto", "bf16", "fp32"]
+
+_GIB = 1 << 30
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -2, -3, -4  # malloc.h
+_MADV_HUGEPAGE = 14  # sys/mman.h
+_HUGEPAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+
+
+# --------------------------------------------------------------------------- device, precision
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """The device called `name`; `auto` is the first GPU where there is one, else the CPU.
+
+    Raises:
+        RunError: the device does not exist here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise RunError(f"device '{name}': no such kind of device; use cpu, cuda or auto") from None
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise RunError(f"device '{name}': this PyTorch sees no GPU; use cpu or auto")
+    return device
+
+
+def working_dtype(precision: Precision, device: torch.device | None = None) -> torch.dtype:
+    """The type in which weights and activations are held while training.
+
+    `auto` is bf16 where the hardware multiplies it natively, else fp32: emulated bf16 is slower.
+    """
+    if precision == "auto":
+        on_gpu = device is not None and device.type == "cuda"
+        native = torch.cuda.is_bf16_supported() if on_gpu else native_bf16()
+        return torch.bfloat16 if native else torch.float32
+    return {"bf16": torch.bfloat16, "fp32": torch.float32}[precision]
+
+
+@lru_cache
+def cpu_features() -> tuple[str, ...]:
+    """The CPU's matrix features that matter here, as the kernel names them; empty if unknown."""
+    try:
+        text = Path("/proc/cpuinfo").read_text("utf-8")
+    except OSError:
+        return ()
+    lines = (line.partition(":") for line in text.splitlines())
+    flags = next((v for k, _, v in lines if k.strip() in ("flags", "Features")), "").split()
+    wanted = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "bf16")
+    return tuple(name for name in wanted if name in flags)
+
+
+def native_bf16() -> bool:
+    """Whether the CPU multiplies bf16 numbers by itself."""
+    return any(name in cpu_features() for name in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
+# --------------------------------------------------------------------------- randomness
+
+
+def seed_all(*parts: int | str) -> None:
+    """Make every later draw from torch's global generators follow from `parts` alone."""
+    digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()
+    torch.manual_seed(int.from_bytes(digest, "little") >> 1)
+
+
+# --------------------------------------------------------------------------- speed
+
+
+def matmul_peak(dtype: torch.dtype, device: torch.device | None = None) -> float:
+    """Floating-point operations per second that large matrix products reach here, measured.
+
+    The best of several products within half a second; remembered per type and thread count.
+    """
+    return _matmul_peak(dtype, torch.get_num_threads(), str(device or "cpu"))
+
+
+@lru_cache
+def _matmul_peak(dtype: torch.dtype, threads: int, device: str) -> float:
+    side = 2048 if device == "cpu" else 8192
+    a, b = (torch.full((side, side), 0.5, dtype=dtype, device=device) for _ in range(2))
+    best, begun, done = float("inf"), time.perf_counter(), 0
+    while done < 3 or (time.perf_counter() - begun < 0.4 and done < 50):
+        start = time.perf_counter()
+        a @ b
+        if device != "cpu":
+            torch.cuda.synchronize()
+        best, done = min(best, time.perf_counter() - start), done + 1
+    return 2 * side**3 / best
+
+
+# --------------------------------------------------------------------------- memory
+
+
+def peak_memory_bytes() -> int:
+    """The most memory this process has held since it started."""
+    for line in _lines("/proc/self/status"):
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def available_memory_bytes() -> int:
+    """Memory that this process may still take: what is free, or what its control group allows."""
+    free = _free_bytes()
+    for limit, used in _cgroup_files():
+        ceiling = _number(limit)
+        if ceiling is not None and ceiling < 1 << 60:
+            free = min(free, max(0, ceiling - (_number(used) or 0)))
+    return free
+
+
+def _free_bytes() -> int:
+    for line in _lines("/proc/meminfo"):
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _cgroup_files() -> list[tuple[Path, Path]]:
+    """(limit, usage) of every control group above this process, versions 2 and 1."""
+    root, found = Path("/sys/fs/cgroup"), []
+    for line in _lines("/proc/self/cgroup"):
+        _, controllers, place = line.split(":", 2)
+        if controllers not in ("", "memory"):
+            continue
+        folder = root / controllers / place.strip("/")
+        v2 = ("memory.max", "memory.current")
+        names = ("memory.limit_in_bytes", "memory.usage_in_bytes") if controllers else v2
+        while folder.is_relative_to(root):
+            found.append((folder / names[0], folder / names[1]))
+            folder = folder.parent
+    return found
+
+
+def _number(path: Path) -> int | None:
+    """The number in a one-line file; None when it is absent or says 'max'."""
+    text = "".join(_lines(path)).strip()
+    return int(text) if text.isdigit() else None
+
+
+def _lines(path: str | Path) -> list[str]:
+    try:
+        return Path(path).read_text("utf-8").splitlines()
+    except OSError:
+        return []

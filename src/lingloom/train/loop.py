@@ -1,0 +1,368 @@
+"""One training loop for every model and every objective.
+
+It yields a record per step and prints nothing. Step i reads `batches_at(i)` and draws its random
+numbers from (seed, i, micro-batch), so a killed run goes on from its newest whole checkpoint to the
+same bits. The step counter never goes back: a bad step is used up, and after a return to
+older weights the data goes on behind the bad batches.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..device import matmul_peak, working_dtype
+from ..errors import DataError, RunError
+from ..models.model import NeuralModel
+from ..tokens.batch import Batch
+from .checkpoint import Checkpoints, State
+from .guard import Guard
+from .objectives import Objective
+from .optim import restore
+from .parameters import Parameters, check_fingerprint
+from .regularise import (
+    EarlyStopping,
+    WeightAverage,
+    add_penalties,
+    clip_by_norm,
+    clip_by_value,
+    gradient_norm,
+)
+from .settings import TrainSettings
+from .workers import Workers
+
+Evaluate = Callable[[NeuralModel], Mapping[str, float]]
+
+
+@dataclass
+class StepRecord:
+    """What happened in one step."""
+
+    step: int
+    """Steps done, this one included; a record with the event `resumed` repeats the last one."""
+    loss: float | None = None
+    """Mean of the objective over the scored targets, in nats; l1 and l2 are not part of it."""
+    norm: float | None = None
+    """2-norm of the gradient before clipping."""
+    lr: float | None = None
+    tokens: int = 0
+    """Tokens read in this step."""
+    seconds_s: float = 0.0
+    """Time of the step without evaluation and saving."""
+    tokens_per_s: float = 0.0
+    mfu_frac: float = 0.0
+    """Share of the measured matrix peak, counting three forward passes per token."""
+    evaluation: dict[str, float] | None = None
+    """What `evaluate` said after this step."""
+    events: dict[str, str] = field(default_factory=dict)
+    """`resumed`, `skipped`, `rolled back`, `saved`, `early stop`, `interrupted`, `finished`: each
+    with one line that a person can read."""
+    refused: dict[str, Any] | None = None
+    """A bad batch: step, reason, loss, norm, document ids, action; for the run's guard file."""
+
+
+def train(
+    model: NeuralModel,
+    objective: Objective,
+    batches_at: Callable[[int], Batch],
+    settings: TrainSettings,
+    *,
+    seed: int,
+    evaluate: Evaluate | None = None,
+    checkpoints: Path | None = None,
+    document_ids: Callable[[int], Sequence[str]] | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Iterator[StepRecord]:
+    """Train `model` in place; one record per step.
+
+    It goes on from the newest whole checkpoint where there is one: the first record then has the
+    event `resumed` and no loss, and every log entry after its step is void. When the records end,
+    `model` holds float32 weights: the best evaluated ones if `regularise.patience` is set, else the
+    average if `regularise.ema` is set, else the last ones.
+
+    Args:
+        model: in float32; its weights are taken over until the records end.
+        objective: (model, batch) -> (summed loss, count).
+        batches_at: the batch of step i (from 0), always the same for the same i.
+        settings: see TrainSettings.
+        seed: everything random follows from it and the step.
+        evaluate: held-out figures of a model; it is given the model with its working weights (bf16
+            if that is the precision; averaged if there is an average), in evaluation mode. Early
+            stopping watches its `loss`.
+        checkpoints: folder of the run's checkpoints; without it nothing is saved.
+        document_ids: ids of the documents in the batch of step i, for the guard's reports.
+        stop: asked after every step; True saves and ends the records.
+
+    Raises:
+        DataError: a batch without any target; a checkpoint of another optimizer.
+        RunError: bad steps that going back did not cure; a checkpoint that cannot be written.
+        ShapeError: a checkpoint of another model.
+    """
+    if settings.regularise.patience and evaluate is None:
+        raise RunError(
+            "train.regularise.patience needs held-out figures, and there is no evaluation; "
+            "give held-out text or set train.regularise.patience=0"
+        )
+    loop = _Loop(model, objective, settings, seed=seed, checkpoints=checkpoints)
+    loop.evaluate, loop.document_ids = evaluate, document_ids
+    try:
+        yield from loop.records(batches_at, stop)
+    finally:
+        loop.close()
+
+
+class _Loop:
+    """The state of a run and the few things that change it."""
+
+    evaluate: Evaluate | None = None
+    document_ids: Callable[[int], Sequence[str]] | None = None
+
+    def __init__(
+        self,
+        model: NeuralModel,
+        objective: Objective,
+        settings: TrainSettings,
+        *,
+        seed: int,
+        checkpoints: Path | None,
+    ):
+        self.settings, self.model = settings, model.train()
+        device = next(model.parameters()).device
+        dtype = working_dtype(settings.precision, device)
+        workers = worker_count(settings, device)
+        self.parameters = Parameters(model, dtype, workers)
+        self.groups = self.parameters.groups
+        self.optimizer = settings.optimizer.build(self.groups)  # type: ignore[attr-defined]
+        regular = settings.regularise
+        self.average = WeightAverage(self.groups, regular.ema) if regular.ema else None
+        self.early = EarlyStopping(regular.patience) if regular.patience else None
+        self.best = torch.empty_like(self.parameters.master) if self.early else None
+        self.guard = Guard(settings.guard)
+        self.compute = Workers(self.parameters, objective, compiled=settings.compile, seed=seed)
+        self.checkpoints = Checkpoints(checkpoints, settings.checkpoint) if checkpoints else None
+        self.peak = matmul_peak(dtype, device)
+        self.step = 0
+        self.ended = ""
+
+    # ------------------------------------------------------------------ the records
+
+    def records(
+        self, batches_at: Callable[[int], Batch], stop: Callable[[], bool]
+    ) -> Iterator[StepRecord]:
+        if resumed := self._resume():
+            yield resumed
+        interrupted = False
+        while self.step < self.settings.steps and not self.ended and not interrupted:
+            record = self._one_step(batches_at(self.step))
+            self._evaluate_if_due(record)
+            interrupted = stop() and self.step < self.settings.steps and not self.ended
+            if interrupted:
+                record.events["interrupted"] = f"stopped after step {self.step}, as asked"
+            self._save_if_due(record, at_once=interrupted or bool(self.ended))
+            if self.step == self.settings.steps:
+                record.events["finished"] = f"all {self.step} steps are done"
+            yield record
+            if record.refused and record.refused["action"] == "stopped":
+                raise RunError(self._what_to_do(record.refused))
+        if self.checkpoints:
+            self.checkpoints.wait()
+        if not interrupted:
+            self._keep_the_final_weights()
+        self.parameters.release()
+        self.model.eval()
+
+    def close(self) -> None:
+        self.compute.close()
+        if self.checkpoints:
+            self.checkpoints.close()
+
+    # ------------------------------------------------------------------ one step
+
+    def _one_step(self, batch: Batch) -> StepRecord:
+        begun, step, settings = time.perf_counter(), self.step, self.settings
+        context = batch.ids.shape[1]
+        self.parameters.grad.zero_()
+        loss_sum, count = self.compute(step, batch, settings.sequences_at_once(context))
+        if not count:
+            raise DataError(f"the batch of step {step} has no target to score; look at the data")
+        loss, norm = loss_sum / count, self._penalise_and_clip()
+        lr = settings.lr * settings.schedule.factor(step, settings.steps)  # type: ignore[attr-defined]
+        record = StepRecord(step + 1, loss, norm, lr, tokens=batch.ids.numel())
+        if reason := self.guard.reason(loss, norm):
+            self._refuse(record, reason)
+        else:
+            self.guard.accept(norm)
+            self._settle()
+            self.optimizer.update(step, lr)
+            if self.average:
+                self.average.update()
+            self.parameters.refresh()
+        self.step += 1
+        record.seconds_s = time.perf_counter() - begun
+        record.tokens_per_s = record.tokens / record.seconds_s
+        flops = 3 * self.model.flops_per_token(context)
+        record.mfu_frac = record.tokens_per_s * flops / self.peak
+        return record
+
+    def _penalise_and_clip(self) -> float:
+        """The gradient norm before clipping."""
+        regular = self.settings.regularise
+        if regular.l1 or regular.l2:
+            add_penalties(self.groups, l1=regular.l1, l2=regular.l2)
+        if regular.clip_norm:
+            norm = clip_by_norm(self.groups, regular.clip_norm)
+        else:
+            norm = gradient_norm(self.groups)
+        if regular.clip_value:
+            clip_by_value(self.groups, regular.clip_value)
+        return norm
+
+    def _refuse(self, record: StepRecord, reason: str) -> None:
+        """Leave a bad step out; go back if there were several."""
+        can_go_back = False
+        if self.checkpoints:
+            self.checkpoints.wait()
+            can_go_back = bool(self.checkpoints.steps())
+        action = self.guard.refuse(can_go_back)
+        text = f"step {record.step} changes nothing: {reason}"
+        if action == "rolled back" and self.checkpoints and (found := self.checkpoints.newest()):
+            self._restore(found.state)
+            text += (
+                f"; went back to the weights of step {found.state.step}, and the data goes on "
+                f"after step {record.step}"
+            )
+        record.events[action] = text
+        record.refused = {
+            "step": record.step,
+            "reason": reason,
+            "loss": record.loss,
+            "norm": record.norm,
+            "documents": list(self.document_ids(self.step)) if self.document_ids else None,
+            "action": action,
+        }
+
+    def _what_to_do(self, refused: Mapping[str, Any]) -> str:
+        guard = self.settings.guard
+        return (
+            f"{refused['reason']} at step {refused['step']}, the last of {guard.repeats} bad steps "
+            f"in a row, after going back {self.guard.rollbacks} times: lower train.lr "
+            f"(now {self.settings.lr:g}), use train.precision=fp32, or look at the documents in "
+            "guard.jsonl"
+        )
+
+    # ------------------------------------------------------------------ evaluation
+
+    def _evaluate_if_due(self, record: StepRecord) -> None:
+        every, last = self.settings.eval_every, self.step == self.settings.steps
+        if self.evaluate is None or not (last or (every and self.step % every == 0)):
+            return
+        self._settle()
+        averaged = self.average if self._has_average() else None
+        if averaged:
+            averaged.exchange()
+            self.parameters.refresh()
+        with self.parameters.evaluating() as model, torch.no_grad():
+            record.evaluation = dict(self.evaluate(model))
+        if self.early and self.best is not None:
+            loss = record.evaluation["loss"]
+            if self.early.should_stop(self.step, loss):
+                self.ended = (
+                    f"no better than {self.early.best:.4f} nats of step {self.early.best_step} for "
+                    f"{self.early.waited} evaluations"
+                )
+                record.events["early stop"] = self.ended
+            if self.early.best_step == self.step:
+                self.best.copy_(self.parameters.master)
+        if averaged:
+            averaged.exchange()
+            self.parameters.refresh()
+
+    def _keep_the_final_weights(self) -> None:
+        if self.early and self.best is not None and self.early.best_step >= 0:
+            self.parameters.master.copy_(self.best)
+        elif self.average and self._has_average():
+            self.average.exchange()
+
+    def _has_average(self) -> bool:
+        return self.average is not None and int(self.average.state["average.updates"]) > 0
+
+    # ------------------------------------------------------------------ saving and going on
+
+    def _settle(self) -> None:
+        if self.checkpoints:
+            self.checkpoints.settle()
+
+    def _save_if_due(self, record: StepRecord, *, at_once: bool) -> None:
+        if self.checkpoints is None:
+            return
+        every, last = self.settings.checkpoint.every, self.step == self.settings.steps
+        if not (at_once or last or (every and self.step % every == 0)):
+            return
+        self.checkpoints.save(self._state())
+        record.events["saved"] = str(self.checkpoints.path(self.step))
+
+    def _state(self) -> State:
+        tensors = {"master": self.parameters.master}
+        tensors |= {f"optimizer/{name}": t for name, t in self.optimizer.state.items()}
+        if self.average:
+            tensors |= {f"average/{name}": t for name, t in self.average.state.items()}
+        if self.best is not None and self.early and self.early.best_step >= 0:
+            tensors["best"] = self.best
+        early = self.early.state() if self.early else None
+        if early and not math.isfinite(early["best"]):
+            early = None
+        numbers = {
+            "fingerprint": self.parameters.fingerprint(),
+            "guard": self.guard.state(),
+            "early": early,
+            "ended": self.ended,
+            "threads": torch.get_num_threads(),
+            "precision": str(self.parameters.dtype).removeprefix("torch."),
+        }
+        return State(self.step, tensors, numbers)
+
+    def _resume(self) -> StepRecord | None:
+        found = self.checkpoints.newest() if self.checkpoints else None
+        if found is None or self.checkpoints is None:
+            return None
+        state, notes = found.state, found.notes
+        self._restore(state)
+        self.guard.restore(state.numbers["guard"])
+        self.step, self.ended = state.step, state.numbers["ended"]
+        threads = torch.get_num_threads()
+        if state.numbers["threads"] != threads:
+            notes.append(
+                f"saved with {state.numbers['threads']} threads, going on with {threads}: "
+                "losses agree up to rounding only"
+            )
+        text = f"going on from {self.checkpoints.path(self.step)}"
+        return StepRecord(self.step, events={"resumed": "; ".join([*notes, text])})
+
+    def _restore(self, state: State) -> None:
+        """Take over the weights and what belongs to them."""
+        where = f"checkpoint of step {state.step}"
+        check_fingerprint(state.numbers["fingerprint"], self.parameters.fingerprint(), where)
+        tensors = state.tensors
+        self.parameters.master.copy_(tensors["master"])
+        restore(self.optimizer, _below("optimizer/", tensors))
+        if self.average and (saved := _below("average/", tensors)):
+            for name, tensor in self.average.state.items():
+                tensor.copy_(saved[name])
+        if self.early and state.numbers["early"] and self.best is not None:
+            self.early.restore(state.numbers["early"])
+            self.best.copy_(tensors["best"])
+        self.parameters.refresh()
+
+
+def worker_count(settings: TrainSettings, device: torch.device) -> int:
+    """Models that compute gradients side by side."""
+    del settings, device
+    return 1
+
+
+def _below(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {k.removeprefix(prefix): t for k, t in tensors.items() if k.startswith(prefix)}

@@ -1,0 +1,115 @@
+"""What a model is asked to learn: each objective answers (sum of losses, number of targets).
+
+Never a mean: a mean of means is wrong as soon as two micro-batches hold different numbers of
+targets, so the loop divides once, by the count of the whole step.
+
+Shapes: N places, C width, V vocabulary.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..models.model import LanguageModel, NeuralModel
+from ..tokens.batch import IGNORE, Batch
+
+Objective = Callable[[NeuralModel, Batch], tuple[Tensor, int]]
+
+CHUNK_SCORES = 1 << 23
+"""Scores formed at once: 32 MB in float32, which bounds what the loss holds at any time."""
+
+
+def next_token(
+    model: NeuralModel, batch: Batch, label_smoothing: float = 0.0
+) -> tuple[Tensor, int]:
+    """Causal language modelling: (summed cross-entropy in nats, scored targets).
+
+    With `label_smoothing` e the target distribution is 1 - e on the target plus e/V everywhere
+    (Szegedy et al. 2016, section 7). The (N, V) scores exist one chunk of rows at a time, and their
+    gradient is formed while they do.
+    """
+    hidden = model.hidden(batch).flatten(0, 1)
+    targets = batch.targets.flatten()
+    scored = targets != IGNORE
+    count = int(scored.sum())
+    if count < targets.numel():
+        hidden, targets = hidden[scored], targets[scored]
+    weight = model.output_weight()
+    total: Tensor = _CrossEntropy.apply(hidden, weight, targets, label_smoothing)
+    return total, count
+
+
+class _CrossEntropy(torch.autograd.Function):
+    """Summed cross-entropy of `hidden @ weight.T`, with both gradients made in the forward pass."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, smoothing: float
+    ) -> Tensor:
+        total = torch.zeros((), dtype=torch.float32, device=hidden.device)
+        wants = any(ctx.needs_input_grad)
+        d_hidden = torch.empty_like(hidden) if wants else None
+        d_weight: Tensor | None = None
+        rows, vocab = chunk_rows(weight.shape[0]), weight.shape[0]
+        for start in range(0, hidden.shape[0], rows):
+            h, y = hidden[start : start + rows], targets[start : start + rows, None]
+            logp = torch.log_softmax(h @ weight.T, dim=-1, dtype=torch.float32)  # (rows, V)
+            total -= (1 - smoothing) * logp.gather(1, y).sum()
+            if smoothing:
+                total -= smoothing / vocab * logp.sum()
+            if d_hidden is None:
+                continue
+            d = logp.exp_()
+            d.scatter_add_(1, y, d.new_full((), smoothing - 1).expand_as(y))
+            if smoothing:
+                d -= smoothing / vocab
+            d = d.to(h.dtype)
+            torch.mm(d, weight, out=d_hidden[start : start + rows])
+            if d_weight is None:
+                d_weight = (d.T @ h).float()
+            else:
+                d_weight += d.T @ h  # summed in float32, whatever the working precision
+        if wants:
+            ctx.save_for_backward(d_hidden, None if d_weight is None else d_weight.to(weight.dtype))
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        (upstream,) = grads
+        d_hidden, d_weight = ctx.saved_tensors
+        if float(upstream) != 1.0:
+            d_hidden = d_hidden * upstream
+            d_weight = None if d_weight is None else d_weight * upstream
+        return d_hidden.to(ctx.saved_tensors[0].dtype), d_weight, None, None
+
+
+def chunk_rows(vocab: int) -> int:
+    """Places whose scores are formed at once."""
+    return max(64, CHUNK_SCORES // vocab)
+
+
+@torch.no_grad()
+def token_nats(model: LanguageModel | NeuralModel, batch: Batch) -> Tensor:
+    """Cost of each target in nats, (B, T) float32; 0 where the target is IGNORE.
+
+    A model that knows its costs more directly says so by a `token_nats(batch)` of its own.
+    """
+    own = getattr(model, "token_nats", None)
+    if own is not None:
+        return own(batch)
+    if isinstance(model, NeuralModel):
+        hidden, weight = model.hidden(batch).flatten(0, 1), model.output_weight()
+        rows = chunk_rows(weight.shape[0])
+        scores = (h @ weight.T for h in hidden.split(rows))
+    else:
+        logits = model.logits(batch).flatten(0, 1)
+        rows, scores = logits.shape[0], iter([logits])
+    targets = batch.targets.flatten()
+    costs = []
+    for chunk, y in zip(scores, targets.split(rows), strict=True):
+        logp = torch.log_softmax(chunk, dim=-1, dtype=torch.float32)
+        costs.append(-logp.gather(1, y.clamp(min=0)[:, None]).squeeze(1))
+    cost = torch.cat(costs).masked_fill(targets == IGNORE, 0.0)
+    return cost.view(batch.targets.shape)

@@ -1,0 +1,99 @@
+"""How a model is trained: the loop's settings and those of its parts."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+
+from ..settings import AnyKind, Kinds, Settings
+from .optim import OPTIMIZERS, NotNegative
+from .schedule import SCHEDULES
+
+_OPTIMIZER = Kinds(OPTIMIZERS, "adamw")
+_SCHEDULE = Kinds(SCHEDULES, "cosine")
+
+MICRO_TOKENS = 4096
+"""Tokens of a micro-batch that the loop chooses by itself: see docs/PERFORMANCE.md."""
+
+
+class RegulariseSettings(Settings):
+    """What keeps training steady and the model from learning its data by heart."""
+
+    l1: NotNegative = 0.0
+    """Adds l1 * sum|w| to the loss, for weights that decay."""
+    l2: NotNegative = 0.0
+    """Adds l2/2 * sum w^2 to the loss, for weights that decay; optimizer.weight_decay is the
+    decoupled kind."""
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    """Share of the target's probability that is spread over the whole vocabulary."""
+    clip_norm: NotNegative = 1.0
+    """Largest 2-norm of the whole gradient; 0 does not clip."""
+    clip_value: NotNegative = 0.0
+    """Largest size of any single gradient; 0 does not clip."""
+    ema: float = Field(0.0, ge=0, lt=1)
+    """Decay of the moving average of the weights that is evaluated and kept; 0: none."""
+    patience: NonNegativeInt = 0
+    """Evaluations without improvement after which training stops; 0: never. The weights of the best
+    evaluation are kept."""
+
+
+class CheckpointSettings(Settings):
+    """When the state of the run is written, and how much of it is kept."""
+
+    every: NonNegativeInt = 100
+    """Steps between checkpoints; one is always written at the end. 0: only at the end."""
+    keep: PositiveInt = 2
+    """Newest checkpoints kept on disk; with 2 or more a damaged one costs some steps only."""
+    background: bool = True
+    """Write while the next gradients are computed; needs no extra memory."""
+
+
+class GuardSettings(Settings):
+    """What happens to a batch whose loss or gradient is not finite, or far out of the ordinary."""
+
+    spike_factor: float = Field(20.0, ge=0)
+    """Leave out a step whose gradient norm is this many times the running median; 0: never."""
+    window: PositiveInt = 100
+    """Norms in the running median; spikes are judged once a fifth of them are known."""
+    repeats: PositiveInt = 3
+    """Steps left out in a row after which the run goes back to its last checkpoint."""
+    rollbacks: NonNegativeInt = 2
+    """How often a run may go back before it stops."""
+
+
+class TrainSettings(Settings):
+    """How a model is trained."""
+
+    steps: PositiveInt = 1000
+    """Optimizer steps."""
+    batch: PositiveInt = 32
+    """Sequences per optimizer step, over all micro-batches."""
+    micro: NonNegativeInt = 0
+    """Sequences computed at once; 0 chooses by context. Changes speed and memory, not results
+    (beyond rounding)."""
+    lr: PositiveFloat = 1e-3
+    """Peak step size; the schedule multiplies it."""
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    """Of the working weights and activations; master weights and sums are always fp32. auto: bf16
+    where the hardware multiplies it by itself."""
+    compile: bool = False
+    """Compile the model: costs half a minute at the start and pays on long runs."""
+    packing: Literal["stream", "documents"] = "stream"
+    """stream: a sequence runs over document borders; documents: attention stays inside one."""
+    optimizer: Annotated[AnyKind, _OPTIMIZER] = Field(default_factory=_OPTIMIZER.build_default)
+    """How gradients change weights."""
+    schedule: Annotated[AnyKind, _SCHEDULE] = Field(default_factory=_SCHEDULE.build_default)
+    """How the step size changes over the run."""
+    regularise: RegulariseSettings = RegulariseSettings()
+    """Penalties, clipping, averaging, early stopping."""
+    eval_every: NonNegativeInt = 100
+    """Steps between evaluations; one is always made at the end. 0: only at the end."""
+    checkpoint: CheckpointSettings = CheckpointSettings()
+    """When the state is saved."""
+    guard: GuardSettings = GuardSettings()
+    """What happens to bad batches."""
+    tensorboard: bool = False
+    """Also write the log for TensorBoard."""
+
+    def sequences_at_once(self, context: int) -> int:
+        """Sequences of `context` tokens in a micro-batch, with the default resolved."""
+        return min(self.batch, self.micro or max(1, MICRO_TOKENS // context))

@@ -1,0 +1,110 @@
+"""Gradients of one step's batch, in micro-batches, on one or several threads of this process.
+
+A worker takes every k-th micro-batch and sums its gradients in its own buffer, so the result does
+not depend on who is faster. Two workers on one core each do more than one worker on two: nobody
+waits for anybody between two operations.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+from torch import Tensor
+
+from ..device import seed_all
+from ..models.model import NeuralModel
+from ..tokens.batch import Batch
+from .objectives import Objective
+from .parameters import Parameters
+
+
+class Workers:
+    """Turns a batch into summed loss, count of targets, and gradients in `parameters`.
+
+    A model that draws random numbers (dropout) is computed by one worker alone: torch has one
+    generator per process, and each micro-batch must draw from (seed, step, micro-batch).
+    """
+
+    def __init__(self, parameters: Parameters, objective: Objective, *, compiled: bool, seed: int):
+        self.parameters, self.objective, self.seed = parameters, objective, seed
+        self.device = parameters.master.device
+        self._hidden = (
+            [torch.compile(m.hidden, dynamic=False) for m in parameters.models] if compiled else []
+        )
+        threads = torch.get_num_threads()
+        count = len(parameters.models)
+        self._pools = [
+            ThreadPoolExecutor(1, f"worker-{i}") for i in range(count if count > 1 else 0)
+        ]
+        for pool in self._pools:
+            pool.submit(torch.set_num_threads, max(1, threads // count)).result()
+        torch.set_num_threads(threads)  # each thread keeps its own count from here on
+        self._random: bool | None = None if self._pools else True
+
+    def __call__(self, step: int, batch: Batch, micro: int) -> tuple[float, int]:
+        """Summed loss in nats and scored targets of `batch`; gradients are gathered and divided.
+
+        The mean gradient is left as it is when no target is scored.
+        """
+        pieces = batch.split(micro)
+        if self._random is None:
+            self._random = self._warm_up(step, pieces[0])
+        if self._random:
+            results = [self._piece(0, step, i, piece) for i, piece in enumerate(pieces)]
+        else:
+            futures = [
+                pool.submit(self._share, worker, step, pieces)
+                for worker, pool in enumerate(self._pools)
+            ]
+            results = [result for future in futures for result in future.result()]
+        count = sum(scored for _, scored in results)
+        self.parameters.gather(max(1, count))
+        return sum(loss for loss, _ in results), count
+
+    def close(self) -> None:
+        """End the threads."""
+        for pool in self._pools:
+            pool.shutdown()
+
+    def _share(self, worker: int, step: int, pieces: Sequence[Batch]) -> list[tuple[float, int]]:
+        mine = range(worker, len(pieces), len(self._pools))
+        return [self._piece(worker, step, i, pieces[i]) for i in mine]
+
+    def _warm_up(self, step: int, piece: Batch) -> bool:
+        """Compile in one thread after the other; whether the model draws random numbers."""
+        before = torch.get_rng_state()
+        for worker, pool in enumerate(self._pools):
+            pool.submit(self._piece, worker, step, -1, piece, seeded=False).result()
+            self.parameters.grads[worker].zero_()
+        drew = not torch.equal(before, torch.get_rng_state())
+        torch.set_rng_state(before)
+        return drew
+
+    def _piece(
+        self, worker: int, step: int, index: int, piece: Batch, *, seeded: bool = True
+    ) -> tuple[float, int]:
+        """Add one micro-batch's gradients to the worker's sum; its summed loss and count."""
+        if seeded and self._random:
+            seed_all(self.seed, step, index)
+        model = self.parameters.models[worker]
+        loss, count = self._scored(model, worker, _on(self.device, piece))
+        if count:
+            loss.backward()
+            self.parameters.collect(worker)
+        return float(loss.detach()), count
+
+    def _scored(self, model: NeuralModel, worker: int, piece: Batch) -> tuple[Tensor, int]:
+        if not self._hidden:
+            return self.objective(model, piece)
+        model.hidden = self._hidden[worker]  # type: ignore[method-assign]
+        try:
+            return self.objective(model, piece)
+        finally:
+            del model.hidden  # evaluation sees other shapes, and must not compile for each
+
+
+def _on(device: torch.device, batch: Batch) -> Batch:
+    if batch.ids.device == device:
+        return batch
+    segments = None if batch.segments is None else batch.segments.to(device)
+    return Batch(batch.ids.to(device), batch.targets.to(device), segments)

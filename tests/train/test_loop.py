@@ -1,0 +1,211 @@
+"""The loop's promises, over every neural family and both precisions."""
+
+import math
+
+import pytest
+import torch
+
+from lingloom.errors import DataError, RunError, ShapeError
+from lingloom.models.gpt2 import GPT2Settings
+from lingloom.models.llama import LlamaSettings
+from lingloom.tokens.batch import IGNORE, Batch
+from lingloom.train.loop import train
+from lingloom.train.objectives import next_token
+from lingloom.train.settings import CheckpointSettings, RegulariseSettings, TrainSettings
+
+VOCAB, CONTEXT = 32, 16
+GPT2 = GPT2Settings(vocab=VOCAB, context=CONTEXT, layers=2, heads=2, width=32)
+LLAMA = LlamaSettings(vocab=VOCAB, context=CONTEXT, layers=2, heads=4, kv_heads=2, width=32)
+every_family = pytest.mark.parametrize("family", [GPT2, LLAMA], ids=lambda s: s.kind)
+every_precision = pytest.mark.parametrize("precision", ["fp32", "bf16"])
+
+
+def fresh(family):
+    torch.manual_seed(3)
+    return family.build()
+
+
+def batch_at(step, rows=8):
+    """Runs of rising numbers, with ragged ends that are not scored."""
+    generator = torch.Generator().manual_seed(100 + step)
+    start = torch.randint(VOCAB, (rows, 1), generator=generator)
+    stream = (start + torch.arange(CONTEXT + 1)) % VOCAB
+    targets = stream[:, 1:].clone()
+    for row in range(rows):
+        targets[row, CONTEXT - row :] = IGNORE
+    return Batch(stream[:, :-1].contiguous(), targets)
+
+
+def settings(**changes):
+    plain = {
+        "steps": 12,
+        "batch": 8,
+        "lr": 1e-2,
+        "precision": "fp32",
+        "eval_every": 4,
+        "checkpoint": CheckpointSettings(every=3, keep=3),
+        "regularise": RegulariseSettings(ema=0.9, patience=50, l1=1e-6, l2=1e-5),
+    }
+    return TrainSettings(**{**plain, **changes})
+
+
+def held_out(model):
+    loss, count = next_token(model, batch_at(1000))
+    return {"loss": loss.item() / count}
+
+
+def run(model, s, **more):
+    more = {"seed": 5, "evaluate": held_out, **more}
+    return list(train(model, next_token, batch_at, s, **more))
+
+
+def figures(records):
+    return [(r.step, r.loss, r.norm, r.lr, r.evaluation) for r in records if r.loss is not None]
+
+
+@every_precision
+@every_family
+def test_twelve_steps_equal_six_and_a_stop_and_six(tmp_path, family, precision):
+    family = family.model_copy(update={"dropout": 0.1})
+    s = settings(precision=precision)
+    straight = fresh(family)
+    wanted = figures(run(straight, s, checkpoints=tmp_path / "a"))
+    model, seen = fresh(family), []
+    with_stop = {"checkpoints": tmp_path / "b", "stop": lambda: len(seen) >= 5}
+    first = []
+    for record in train(model, next_token, batch_at, s, seed=5, evaluate=held_out, **with_stop):
+        seen.append(record.step)
+        first.append(record)
+    assert "interrupted" in first[-1].events
+    other = fresh(family)
+    with torch.no_grad():
+        for p in other.parameters():
+            p.add_(1)  # whatever it was, the checkpoint decides
+    second = run(other, s, checkpoints=tmp_path / "b")
+    assert list(second[0].events) == ["resumed"]
+    assert second[0].step == first[-1].step == 6
+    assert figures(first) + figures(second) == wanted
+    for p, q in zip(straight.parameters(), other.parameters(), strict=True):
+        assert torch.equal(p, q)
+
+
+@every_precision
+@every_family
+def test_a_killed_run_goes_on_to_the_same_bits(tmp_path, family, precision):
+    s = settings(precision=precision)
+    wanted = figures(run(fresh(family), s, checkpoints=tmp_path / "a"))
+    killed = train(
+        fresh(family),
+        next_token,
+        batch_at,
+        s,
+        seed=5,
+        evaluate=held_out,
+        checkpoints=tmp_path / "b",
+    )
+    first = [next(killed) for _ in range(8)]
+    killed.close()
+    second = run(fresh(family), s, checkpoints=tmp_path / "b")
+    assert second[0].step == 6
+    assert figures(first)[:6] + figures(second) == wanted
+
+
+@every_family
+def test_a_damaged_newest_checkpoint_falls_back_and_says_so(tmp_path, family):
+    s = settings()
+    wanted = figures(run(fresh(family), s, checkpoints=tmp_path))
+    file = tmp_path / "step-00000012" / "tensors.safetensors"
+    raw = bytearray(file.read_bytes())
+    raw[len(raw) // 2] ^= 4
+    file.write_bytes(raw)
+    again = run(fresh(family), s, checkpoints=tmp_path)
+    assert again[0].step == 9
+    assert "step-00000012: damaged (tensors.safetensors does not" in again[0].events["resumed"]
+    assert figures(again) == wanted[9:]
+
+
+@every_family
+def test_micro_batches_give_one_loss_and_one_norm(family):
+    def first_step(micro):
+        return run(fresh(family), settings(steps=1, micro=micro))[0]
+
+    whole = first_step(8)
+    for micro in (1, 3):
+        part = first_step(micro)
+        assert part.loss == pytest.approx(whole.loss, rel=1e-6)
+        assert part.norm == pytest.approx(whole.norm, rel=1e-5)
+
+
+@every_precision
+@every_family
+def test_a_model_learns_one_batch_by_heart(family, precision):
+    s = settings(steps=80, precision=precision, regularise=RegulariseSettings(), eval_every=0)
+    records = list(train(fresh(family), next_token, lambda step: batch_at(0), s, seed=0))
+    assert records[0].loss == pytest.approx(math.log(VOCAB), rel=0.1)
+    assert records[-1].loss < 0.1
+
+
+def test_the_model_is_left_in_float32_with_the_average(tmp_path):
+    s = settings(precision="bf16", regularise=RegulariseSettings(ema=0.5))
+    model = fresh(GPT2)
+    records = run(model, s, checkpoints=tmp_path)
+    assert all(p.dtype == torch.float32 for p in model.parameters())
+    assert model.embed.weight.data_ptr() == model.output_weight().data_ptr()
+    assert held_out(model)["loss"] == pytest.approx(records[-1].evaluation["loss"], rel=0.01)
+
+
+def test_early_stopping_keeps_the_best_weights(tmp_path):
+    losses = iter([3.0, 2.0, 2.5, 2.6, 1.0])
+    seen = []
+
+    def evaluate(model):
+        seen.append(model.positions.detach().clone())
+        return {"loss": next(losses)}
+
+    s = settings(steps=50, eval_every=1, regularise=RegulariseSettings(patience=2))
+    model = fresh(GPT2)
+    records = run(model, s, evaluate=evaluate, checkpoints=tmp_path)
+    assert records[-1].step == 4
+    assert "early stop" in records[-1].events
+    assert torch.equal(model.positions, seen[1])
+    again = fresh(GPT2)
+    assert [r.step for r in run(again, s, evaluate=evaluate, checkpoints=tmp_path)] == [4]
+    assert torch.equal(again.positions, seen[1])
+
+
+def test_patience_without_evaluation_is_refused():
+    with pytest.raises(RunError, match="patience needs held-out figures"):
+        run(fresh(GPT2), settings(), evaluate=None)
+
+
+def test_a_batch_without_targets_is_an_error():
+    def empty(step):
+        return Batch(torch.zeros(2, CONTEXT, dtype=torch.int64), torch.full((2, CONTEXT), IGNORE))
+
+    with pytest.raises(DataError, match="batch of step 0 has no target"):
+        list(train(fresh(GPT2), next_token, empty, settings(), seed=0, evaluate=held_out))
+
+
+def test_a_checkpoint_of_another_model_is_refused(tmp_path):
+    run(fresh(GPT2), settings(steps=3), checkpoints=tmp_path)
+    wider = GPT2.model_copy(update={"width": 48})
+    with pytest.raises(ShapeError, match=r"parameter 'embed.weight' has shape \[32, 32\] there"):
+        run(fresh(wider), settings(), checkpoints=tmp_path)
+
+
+def test_clipping_and_the_schedule_are_seen_in_the_records():
+    records = run(fresh(GPT2), settings(lr=0.5, steps=4))
+    assert records[0].lr == pytest.approx(0.5)
+    assert records[-1].lr < records[1].lr
+    assert all(r.tokens == 8 * CONTEXT and r.mfu_frac > 0 for r in records)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.1])
+def test_two_workers_give_the_losses_of_one(monkeypatch, dropout):
+    family = GPT2.model_copy(update={"dropout": dropout})
+    s = settings(micro=2)
+    alone = figures(run(fresh(family), s))
+    monkeypatch.setattr("lingloom.train.loop.worker_count", lambda *_: 2)
+    together = figures(run(fresh(family), s))
+    assert [r[1] for r in together] == pytest.approx([r[1] for r in alone], rel=1e-3)
+    assert figures(run(fresh(family), s)) == together
