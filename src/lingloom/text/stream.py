@@ -1,0 +1,82 @@
+"""Bytes of a file in pieces, decompressed on the way, however large the file is."""
+
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import pyarrow as pa
+
+PIECE_BYTES = 1 << 18
+
+_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+_ZSTD_PIECE_BYTES = 1 << 16  # what is lost at most when a zstd file breaks off
+
+
+@contextmanager
+def opened(path: Path | None) -> Iterator[BinaryIO]:
+    """The file at `path`, or standard input for None, which is not closed."""
+    if path is None:
+        yield sys.stdin.buffer
+    else:
+        with path.open("rb") as file:
+            yield file
+
+
+def pieces(file: BinaryIO, damaged: Callable[[str], None]) -> Iterator[bytes]:
+    """The content of `file`; gzip and zstd are told by their first bytes, not by the name.
+
+    Args:
+        file: a buffered binary file, at its start.
+        damaged: called with the reason when the file breaks off or is damaged; the pieces that
+            could be read before that have been given.
+    """
+    start = cast(bytes, file.peek(4))[:4]  # type: ignore[attr-defined]
+    if start.startswith(_GZIP):
+        yield from _gunzip(file, damaged)
+    elif start.startswith(_ZSTD):
+        yield from _unzstd(file, damaged)
+    else:
+        while piece := file.read(PIECE_BYTES):
+            yield piece
+
+
+def _gunzip(file: BinaryIO, damaged: Callable[[str], None]) -> Iterator[bytes]:
+    # zlib itself and not the gzip module, which drops the last piece of a file that breaks off
+    member, packed = None, b""
+    while True:
+        packed = packed or file.read(PIECE_BYTES)
+        if not packed:
+            break
+        if member is None:
+            if not packed.strip(b"\0"):  # padding after the last member
+                packed = b""
+                continue
+            member = zlib.decompressobj(wbits=31)
+        try:
+            piece = member.decompress(packed, PIECE_BYTES)
+        except zlib.error as error:
+            damaged(f"damaged gzip ({error}); the rest of the file is lost")
+            return
+        if piece:
+            yield piece
+        packed = member.unused_data if member.eof else member.unconsumed_tail
+        if member.eof:
+            member = None
+    if member is not None:
+        damaged("gzip file breaks off; the rest of the file is lost")
+
+
+def _unzstd(file: BinaryIO, damaged: Callable[[str], None]) -> Iterator[bytes]:
+    unpacked = pa.CompressedInputStream(pa.PythonFile(file, "r"), "zstd")
+    while True:
+        try:
+            piece = unpacked.read(_ZSTD_PIECE_BYTES)
+        except OSError as error:
+            damaged(f"damaged zstd ({error}); the rest of the file is lost")
+            return
+        if not piece:
+            return
+        yield piece
