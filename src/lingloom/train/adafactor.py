@@ -25,7 +25,7 @@ CHUNK = 1 << 20
 
 
 class AdafactorSettings(OptimizerSettings):
-    """Factored second moments, clipped updates, no momentum: almost no memory beside the weights."""
+    """Factored second moments, clipped updates, no momentum: hardly any memory of its own."""
 
     kind: Literal["adafactor"] = "adafactor"
     decay: AboveZero = 0.8

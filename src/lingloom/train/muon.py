@@ -1,7 +1,8 @@
 """Muon: momentum whose every matrix is made orthogonal before it is applied.
 
 Source: Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks"; the scale
-that lets it share AdamW's step size: Liu et al. 2025 ("Muon is scalable for LLM training"), section 2.2.
+that lets it share AdamW's step size: Liu et al. 2025 ("Muon is scalable for LLM training"),
+section 2.2.
 
     m <- momentum m + (1 - momentum) g;   u = momentum m + (1 - momentum) g   (Nesterov)
     O = NewtonSchulz(u), about U V^T of u = U S V^T

@@ -1,8 +1,8 @@
-"""Optimizers over flat buffers: what one promises, and the classic ones; larger ones have their own file.
+"""Optimizers over flat buffers: what each promises, and the classic ones (two have own files).
 
 Notation: w weights, g gradient, m and v running moments, t = step + 1, lr the step size that the
-schedule gives. A weight decay acts only on groups that decay. Every formula is one pass over memory:
-torch's fused kernels measured 2-3 times faster than the same formula written as separate operations.
+schedule gives. Weight decay acts only on groups that decay. Each formula is one pass over memory
+by torch's fused kernels, 2-3 times as fast as the same formula written as separate operations.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -49,7 +49,7 @@ class ParameterGroup:
     """`matrix`: 2-D hidden weights; `embedding`: tables and output heads; `vector`: all else."""
 
     def views(self, flat: Tensor) -> Iterator[tuple[str, Tensor]]:
-        """Each parameter's name and its part of `flat` (n,), in its own shape; nothing is copied."""
+        """Each parameter's name and its part of `flat` (n,) in its own shape, without a copy."""
         start = 0
         for name, shape in self.shapes:
             yield name, flat[start : start + shape.numel()].view(shape)
