@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
+from ..errors import RecipeError
 from ..settings import Settings
 from ..tokens.batch import Batch
 
@@ -67,3 +68,16 @@ class ModelSettings(Settings):
     def build(self) -> Any:
         """A fresh model with random weights, drawn from torch's global generator."""
         raise NotImplementedError
+
+
+def need_vocab(vocab: int) -> None:
+    """Refuse to build a model before its vocabulary is known.
+
+    Raises:
+        RecipeError: `vocab` is 0, which stands for the tokenizer's size.
+    """
+    if not vocab:
+        raise RecipeError(
+            "model.vocab: 0 stands for the tokenizer's size, and no tokenizer is known here; "
+            "set model.vocab to the number of token ids"
+        )
