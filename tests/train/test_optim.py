@@ -259,10 +259,11 @@ def test_ten_steps_equal_five_a_stop_and_five_bit_for_bit(settings):
 
 
 @every_kind
-def test_weight_decay_acts_only_on_groups_that_decay(settings):
+@pytest.mark.parametrize("decay", [("matrix", "embedding"), ("vector",)], ids=" ".join)
+def test_weight_decay_acts_only_on_groups_that_decay(settings, decay):
     decaying = settings.model_copy(update={"weight_decay": 0.5})
     plain = settings.model_copy(update={"weight_decay": 0.0})
-    with_decay, without = groups(), groups()
+    with_decay, without = groups(decay=decay), groups(decay=decay)
     run(decaying.build(with_decay), with_decay, range(1))
     run(plain.build(without), without, range(1))
     for a, b in zip(with_decay, without, strict=True):
