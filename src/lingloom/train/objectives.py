@@ -6,7 +6,7 @@ targets, so the loop divides once, by the count of the whole step.
 Shapes: N places, C width, V vocabulary.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -102,10 +102,10 @@ def token_nats(model: LanguageModel | NeuralModel, batch: Batch) -> Tensor:
     if isinstance(model, NeuralModel):
         hidden, weight = model.hidden(batch).flatten(0, 1), model.output_weight()
         rows = chunk_rows(weight.shape[0])
-        scores = (h @ weight.T for h in hidden.split(rows))
+        scores: Iterable[Tensor] = (h @ weight.T for h in hidden.split(rows))
     else:
         logits = model.logits(batch).flatten(0, 1)
-        rows, scores = logits.shape[0], iter([logits])
+        rows, scores = logits.shape[0], [logits]
     targets = batch.targets.flatten()
     costs = []
     for chunk, y in zip(scores, targets.split(rows), strict=True):

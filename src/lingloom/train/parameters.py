@@ -18,6 +18,8 @@ from ..models.model import NeuralModel
 from .optim import ParameterGroup
 
 Kind = Literal["matrix", "embedding", "vector"]
+Named = dict[tuple[Kind, bool], list[tuple[str, nn.Parameter]]]
+"""Names and parameters by (kind, whether they decay)."""
 
 
 class Parameters:
@@ -102,7 +104,7 @@ class Parameters:
             yield from (view for _, view in group.views(flat[start:stop]))
             start = stop
 
-    def _slices(self, named: dict[tuple[Kind, bool], list[tuple[str, nn.Parameter]]]) -> Iterator:
+    def _slices(self, named: Named) -> Iterator[ParameterGroup]:
         start = 0
         for (kind, decay), members in named.items():
             stop = start + sum(p.numel() for _, p in members)
@@ -138,11 +140,11 @@ def check_fingerprint(saved: dict[str, list[int]], own: dict[str, list[int]], wh
         )
 
 
-def _in_groups(model: NeuralModel) -> dict[tuple[Kind, bool], list[tuple[str, nn.Parameter]]]:
+def _in_groups(model: NeuralModel) -> Named:
     """Parameters by kind and decay; each parameter once, however many names it has."""
     tables = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
     tables.add(id(model.output_weight()))
-    groups: dict[tuple[Kind, bool], list[tuple[str, nn.Parameter]]] = {}
+    groups: Named = {}
     for name, parameter in model.named_parameters():
         kind: Kind = "vector" if parameter.ndim < 2 else "matrix"
         if id(parameter) in tables:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from ..settings import AnyKind, Kinds, Settings
-from .optim import OPTIMIZERS, NotNegative
+from .optim import OPTIMIZERS, BelowOne, NotNegative
 from .schedule import SCHEDULES
 
 _OPTIMIZER = Kinds(OPTIMIZERS, "adamw")
@@ -23,13 +23,13 @@ class RegulariseSettings(Settings):
     l2: NotNegative = 0.0
     """Adds l2/2 * sum w^2 to the loss, for weights that decay; optimizer.weight_decay is the
     decoupled kind."""
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    label_smoothing: BelowOne = 0.0
     """Share of the target's probability that is spread over the whole vocabulary."""
     clip_norm: NotNegative = 1.0
     """Largest 2-norm of the whole gradient; 0 does not clip."""
     clip_value: NotNegative = 0.0
     """Largest size of any single gradient; 0 does not clip."""
-    ema: float = Field(0.0, ge=0, lt=1)
+    ema: BelowOne = 0.0
     """Decay of the moving average of the weights that is evaluated and kept; 0: none."""
     patience: NonNegativeInt = 0
     """Evaluations without improvement after which training stops; 0: never. The weights of the best
@@ -50,7 +50,7 @@ class CheckpointSettings(Settings):
 class GuardSettings(Settings):
     """What happens to a batch whose loss or gradient is not finite, or far out of the ordinary."""
 
-    spike_factor: float = Field(20.0, ge=0)
+    spike_factor: NotNegative = 20.0
     """Leave out a step whose gradient norm is this many times the running median; 0: never."""
     window: PositiveInt = 100
     """Norms in the running median; spikes are judged once a fifth of them are known."""
