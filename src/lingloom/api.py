@@ -1,0 +1,132 @@
+"""Lingloom from Python: `lingloom.load("runs/demo").generate("从前")`."""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from .errors import RecipeError, RunError
+from .measure.perplexity import MeasureSettings, perplexity
+from .measure.score import Score
+from .models.decode import DecodeSettings, Stream
+from .models.model import LanguageModel
+from .models.port import load_model, save_model
+from .pipeline import train as pipeline
+from .pipeline.events import Event
+from .recipe import Recipe, read
+from .runs import RunFolder, find_run
+from .settings import load as load_settings
+from .tasks.generate import generate
+from .text.document import Document
+from .tokens.open import open_tokenizer
+from .tokens.tokenizer import Tokenizer
+
+Told = Callable[[Event], None]
+
+
+class Model:
+    """A trained model with its tokenizer."""
+
+    def __init__(self, model: LanguageModel, tokenizer: Tokenizer, folder: Path):
+        self.model, self.tokenizer, self.folder = model, tokenizer, folder
+        self.decode = DecodeSettings()
+        """Defaults of `generate`; a run brings its own."""
+
+    def generate(self, prompt: str, **decode: Any) -> str:
+        """What the model writes after `prompt`.
+
+        Args:
+            prompt: the beginning of a text, in any language.
+            decode: fields of DecodeSettings, such as `max_new_tokens=100`.
+
+        Raises:
+            RecipeError: a field is unknown or out of range.
+            ShapeError: the prompt does not fit the model's context.
+        """
+        return "".join(self.stream(prompt, **decode))
+
+    def stream(self, prompt: str, **decode: Any) -> Stream[str]:
+        """`generate`, piece by piece; `.reason` says at the end why it ended."""
+        settings = load_settings(DecodeSettings, self.decode.model_dump() | decode)
+        return generate(self.model, self.tokenizer, prompt, settings)
+
+    def measure(self, texts: Iterable[str | Document], **measure: Any) -> list[Score]:
+        """Bits per byte and perplexity on `texts`, with 95% intervals.
+
+        Args:
+            texts: documents, or their texts.
+            measure: fields of MeasureSettings.
+
+        Raises:
+            DataError: there is no text.
+        """
+        settings = load_settings(MeasureSettings, measure)
+        return perplexity(self.model, _documents(texts), self.tokenizer, settings).scores
+
+    def export(self, folder: str | Path) -> None:
+        """Write a Hugging Face folder that transformers opens as it is.
+
+        Raises:
+            RunError: the folder cannot be written.
+        """
+        save_model(self.model, Path(folder), self.folder)
+
+
+def load(path: str | Path) -> Model:
+    """The model of a run, by folder or name, or of any Hugging Face folder of a known family.
+
+    Raises:
+        RunError: there is no such run, or it has no finished model.
+        DataError: a file is damaged or of an unknown kind.
+    """
+    folder = Path(path)
+    if (folder / "config.json").is_file():
+        return Model(load_model(folder), open_tokenizer(folder), folder)
+    run = find_run(path)
+    if not (run.model / "config.json").is_file():
+        raise RunError(
+            f"{run.path}: has no finished model yet; go on with: lingloom train {run.path}"
+        )
+    model = Model(load_model(run.model), open_tokenizer(run.model), run.model)
+    model.decode = load_settings(Recipe, run.recipe).decode
+    return model
+
+
+def train(recipe: str | Path | Recipe, *overrides: str, tell: Told | None = None) -> Model:
+    """Carry a recipe from raw text to a measured model, or go on with a stopped run.
+
+    Args:
+        recipe: a YAML file, a run, or a Recipe with `out` set.
+        overrides: `key=value` words, which win.
+        tell: called with each event on the way.
+
+    Raises:
+        RecipeError: the recipe is wrong; every mistake is named.
+        RunError: the run cannot start or go on.
+    """
+    run, events = begin(recipe, list(overrides))
+    for event in events:
+        if tell:
+            tell(event)
+    return load(run.path)
+
+
+def begin(
+    recipe: str | Path | Recipe,
+    overrides: list[str],
+    stop: Callable[[], bool] = lambda: False,
+) -> tuple[RunFolder, Iterator[Event]]:
+    """The run of a recipe, or a run to go on with, and the events of carrying it through."""
+    if isinstance(recipe, Recipe):
+        if overrides or not recipe.out:
+            raise RecipeError("out: is missing; a Recipe made in Python names its folder itself")
+        return RunFolder(recipe.out), pipeline.start(recipe, stop)
+    if Path(recipe).suffix in (".yaml", ".yml"):
+        settings = read(recipe, overrides)
+        return RunFolder(settings.out), pipeline.start(settings, stop)
+    run = find_run(recipe)
+    return run, pipeline.resume(run, overrides, stop)
+
+
+def _documents(texts: Iterable[str | Document]) -> Iterator[Document]:
+    for i, text in enumerate(texts):
+        yield text if isinstance(text, Document) else Document(text, f"text {i}", "python")

@@ -1,0 +1,205 @@
+"""A run from its recipe to its report, and the way back into a stopped one.
+
+Each stage yields events. Whatever is finished is found again when the same run goes on: whole
+shards are not written twice, training continues from its newest whole checkpoint.
+"""
+
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+from ..device import peak_memory_bytes, seed_all
+from ..errors import RecipeError, RunError
+from ..models.model import NeuralModel
+from ..models.ngram import NGram
+from ..models.port import save_model
+from ..recipe import Recipe
+from ..runs import RunFolder, write_whole
+from ..settings import Settings, load, to_yaml
+from ..tokens.batches import Batches
+from ..tokens.tokenizer import Tokenizer
+from ..train import loop
+from ..train.objectives import next_token
+from .environment import environment
+from .events import Event
+from .log import Log
+from .outcome import finish, heldout_loss
+from .prepare import Data, prepare
+
+MAY_CHANGE = (
+    "train.steps",
+    "train.eval_every",
+    "train.checkpoint",
+    "train.tensorboard",
+    "measure",
+    "decode",
+)
+"""Keys that a stopped run may change: they leave the steps already done what they were."""
+
+
+def start(recipe: Recipe, stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
+    """Make a new run of `recipe` and carry it through.
+
+    Args:
+        recipe: as read; its `out` names the run folder.
+        stop: asked after every step; True saves and leaves.
+
+    Raises:
+        RunError: the folder already holds a run, or another process writes to it.
+    """
+    run = RunFolder(recipe.out)
+    if run.exists():
+        raise RunError(
+            f"{run.path}: already holds a run; go on with it: lingloom train {run.path}; or choose "
+            "another folder with out=..."
+        )
+    with run.writing():
+        write_whole(run.recipe, to_yaml(recipe))
+        run.note(seed=recipe.seed, environment=environment(), state="started", seconds_s={})
+        yield from _carry_on(run, recipe, stop)
+
+
+def resume(
+    run: RunFolder, overrides: list[str], stop: Callable[[], bool] = lambda: False
+) -> Iterator[Event]:
+    """Go on with a stopped run, or train a finished one for more steps.
+
+    Raises:
+        RecipeError: `overrides` change what may not change; every such key is named.
+    """
+    old = load(Recipe, run.recipe)
+    recipe = load(Recipe, run.recipe, overrides)
+    refused = [key for key in changed(old, recipe) if not key.startswith(MAY_CHANGE)]
+    if refused:
+        raise RecipeError(
+            "\n".join(
+                f"{key} (command line): cannot change in {run.path}, which was begun with another "
+                f"value; start a new run with it, or change one of {', '.join(MAY_CHANGE)}"
+                for key in refused
+            )
+        )
+    with run.writing():
+        write_whole(run.recipe, to_yaml(recipe))
+        run.note(state="resumed")
+        yield from _carry_on(run, recipe, stop)
+
+
+def changed(old: Settings, new: Settings) -> list[str]:
+    """Dotted keys whose values differ."""
+
+    def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+        leaves: dict[str, Any] = {}
+        for name, value in tree.items():
+            if isinstance(value, Mapping):
+                leaves |= flat(value, f"{prefix}{name}.")
+            else:
+                leaves[prefix + name] = value
+        return leaves
+
+    before, after = flat(old.model_dump(mode="json")), flat(new.model_dump(mode="json"))
+    return [key for key in {**before, **after} if before.get(key) != after.get(key)]
+
+
+def _carry_on(run: RunFolder, recipe: Recipe, stop: Callable[[], bool]) -> Iterator[Event]:
+    """Every stage, in order; `run` is locked."""
+    data = yield from prepare(recipe, run)
+    recipe = with_vocab(recipe, data.tokenizer)
+    write_whole(run.recipe, to_yaml(recipe))
+    if recipe.baseline is not None:
+        yield from _count(run, recipe.baseline, data, baseline=True)
+    if recipe.model.kind == "ngram":  # type: ignore[attr-defined]
+        yield from _count(run, recipe.model, data, baseline=False)
+    else:
+        stopped = yield from _learn(run, recipe, data, stop)
+        if stopped:
+            run.note(state="stopped")
+            return
+    yield from finish(run, recipe, data)
+    run.note(state="finished")
+
+
+def with_vocab(recipe: Recipe, tokenizer: Tokenizer) -> Recipe:
+    """`recipe` with the models' vocabulary settled.
+
+    Raises:
+        RecipeError: a vocabulary is set that is smaller than the tokenizer's.
+    """
+
+    def settle(key: str, settings: Any) -> Any:
+        if settings is None:
+            return None
+        if 0 < settings.vocab < tokenizer.vocab:
+            raise RecipeError(
+                f"{key}.vocab: {settings.vocab} is smaller than the tokenizer's {tokenizer.vocab}; "
+                f"leave it out, or set tokens.vocab={settings.vocab}"
+            )
+        update: dict[str, Any] = {"vocab": settings.vocab or tokenizer.vocab}
+        if "end" in type(settings).model_fields:
+            update["end"] = tokenizer.end
+        return settings.model_copy(update=update)
+
+    return recipe.model_copy(
+        update={
+            "model": settle("model", recipe.model),
+            "baseline": settle("baseline", recipe.baseline),
+        }
+    )
+
+
+# --------------------------------------------------------------------------- counting
+
+
+def _count(run: RunFolder, settings: Any, data: Data, *, baseline: bool) -> Iterator[Event]:
+    """Fit a model that learns by counting, unless it is there already."""
+    folder = run.baseline if baseline else run.model
+    if (folder / "config.json").is_file():
+        return
+    yield Event("baseline", "begin", {"kind": settings.kind, "order": settings.order})
+    begun = time.perf_counter()
+    model: NGram = settings.build()
+    model.fit(data.train.document(i) for i in range(data.train.documents))
+    save_model(model, folder, data.folder)
+    yield Event("baseline", "end", {"seconds_s": time.perf_counter() - begun})
+
+
+# --------------------------------------------------------------------------- learning
+
+
+def _learn(
+    run: RunFolder, recipe: Recipe, data: Data, stop: Callable[[], bool]
+) -> Generator[Event, None, bool]:
+    """Train by gradient; True when it was asked to stop before the end."""
+    settings = recipe.train
+    seed_all(recipe.seed, "weights")
+    model: NeuralModel = recipe.model.build()  # type: ignore[attr-defined]
+    context = model.settings.context
+    batches = Batches(data.train, context, settings.batch, recipe.seed, settings.packing)
+    parameters = sum(p.numel() for p in model.parameters())
+    yield Event(
+        "train",
+        "begin",
+        {"parameters": parameters, "steps": settings.steps, "tokens": data.train.tokens},
+    )
+    records = loop.train(
+        model,
+        partial(next_token, label_smoothing=settings.regularise.label_smoothing),
+        batches.at,
+        settings,
+        seed=recipe.seed,
+        evaluate=heldout_loss(data.heldout, context, recipe),
+        checkpoints=run.checkpoints,
+        document_ids=batches.document_ids,
+        stop=stop,
+    )
+    stopped = False
+    with Log(run, tensorboard=settings.tensorboard) as log:
+        for record in records:
+            log.write(record)
+            stopped = "interrupted" in record.events
+            yield Event("train", "progress", asdict(record))
+    if not stopped:
+        save_model(model, run.model, data.folder)
+    yield Event("train", "end", {"peak_memory_bytes": peak_memory_bytes(), "stopped": stopped})
+    return stopped

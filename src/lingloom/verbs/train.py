@@ -1,0 +1,34 @@
+"""`lingloom train RECIPE|RUN`: a new run, or go on with a stopped one."""
+
+from ..device import prepare_allocator
+from ..recipe import Recipe
+from .console import answer, read_words, story
+from .follow import Follower, stopping
+
+
+def run(arguments: list[str]) -> int:
+    """Train to the end or until stopped; the exit code."""
+    words = read_words("train", arguments, needs=1, takes=1, schema=Recipe)
+    if words is None:
+        return 0
+    return carry_through(words.names[0], words.overrides, as_json=words.json)
+
+
+def carry_through(recipe_or_run: str, overrides: list[str], *, as_json: bool = False) -> int:
+    """Follow a run to its end, draw it, and say how to go on or what to try."""
+    from ..api import begin
+
+    prepare_allocator()
+    follower = Follower()
+    with stopping() as stop:
+        folder, events = begin(recipe_or_run, overrides, stop)
+        for event in events:
+            follower(event)
+    if follower.stopped:
+        story(f"stopped and saved; go on with: lingloom train {folder.path}")
+        return 130
+    if as_json:
+        answer({"run": str(folder.path), **folder.read_json("scores.json", {})})
+    else:
+        story(f'try        lingloom ask {folder.path} "..."')
+    return 0
