@@ -6,11 +6,11 @@ estimation". Differs from KenLM's lmplz in one point: the vocabulary is the toke
 so every id has a probability above 0, and distributions sum to one without an unknown word.
 `counts.py` counts, `kneser_ney.py` smooths, `backoff.py` looks up, `arpa.py` speaks to others.
 
-The well-known 5-gram perplexity on the Penn Treebank, 141.2 (Mikolov et al. 2011, "KN5"), is SRILM's.
-Its author's scripts ask for `-order 5 -kndiscount -interpolate -unk -gt3min 1 -gt4min 1`, which
-leaves SRILM's own cutoff on 5-grams: those seen once are dropped. Here that is
-`prune: [0, 0, 0, 0, 1]` with `pruned_mass: backoff`; the text one sentence a document, `<unk>` a word
-like others, sentence ends counted. The default keeps all n-grams: 0.5% less perplexity on WikiText-2.
+The well-known 5-gram perplexity on the Penn Treebank, 141.2 (Mikolov et al. 2011, "KN5"), is from
+SRILM. Its author's scripts ask for `-order 5 -kndiscount -interpolate -unk -gt3min 1 -gt4min 1`,
+which leaves SRILM's own cutoff on 5-grams: those seen once are dropped. Here that is
+`prune: [0, 0, 0, 0, 1]` with `pruned_mass: backoff`, each sentence a document, `<unk>` a word like
+others, ends counted. The default keeps all n-grams: 0.5% less perplexity on WikiText-2.
 
 Shapes: B sequences, T tokens, V vocabulary, N order.
 """

@@ -1,0 +1,283 @@
+"""ARPA files: n-gram models to and from KenLM, SRILM and everything that reads them.
+
+Text, one n-gram a line: log10 p, a tab, the words, and below the highest order a tab and log10 of
+the back-off factor. `<s>` opens a sentence, `</s>` closes it, `<unk>` stands for every other word.
+"""
+
+import gzip
+import os
+import zlib
+from array import array
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from io import TextIOWrapper
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from ..errors import DataError
+from .backoff import Level, Table
+from .ngram import NGram, NGramSettings
+
+BEGIN, END, UNKNOWN = "<s>", "</s>", "<unk>"
+HIGHEST_ORDER = 8
+NEVER = "-99"
+"""What the format writes for log10 of zero: `<s>` is never predicted."""
+LN10 = float(np.log(10))
+CHUNK = 1 << 16
+
+Lines = Iterator[tuple[int, str]]
+
+
+# --------------------------------------------------------------------------- writing
+
+
+def write_arpa(
+    model: NGram, names: Sequence[str], path: Path, *, unknown: int | None = None
+) -> None:
+    """Write `model` so that KenLM gives the same scores; gzip where `path` ends in `.gz`.
+
+    Args:
+        model: its END becomes `</s>`, its begin symbol `<s>`.
+        names: text of each token id, (vocab,); blanks inside are written as `<U+0020>` and so on.
+        path: the file to write; it appears when it is whole.
+        unknown: the token id that becomes `<unk>`, if there is one.
+
+    Raises:
+        DataError: there is not one name for each id, or two ids have the same name.
+    """
+    words = _unique_names(model, names, unknown)
+    levels = model.table.levels
+    aside = path.with_name(path.name + ".writing")
+    with _opened(aside, "w", zipped=path.suffix == ".gz") as file:
+        file.write("\\data\\\n")
+        file.writelines(f"ngram {n}={len(lv.keys)}\n" for n, lv in enumerate(levels, start=1))
+        for n in range(1, len(levels) + 1):
+            file.write(f"\n\\{n}-grams:\n")
+            for start in range(0, len(levels[n - 1].keys), CHUNK):
+                file.writelines(_entries(model.table, n, slice(start, start + CHUNK), words))
+        file.write("\n\\end\\\n")
+    os.replace(aside, path)
+
+
+def _entries(table: Table, n: int, part: slice, words: list[str]) -> Iterator[str]:
+    """The lines of some n-grams of order `n`."""
+    level = table.levels[n - 1]
+    columns, ids = [], np.arange(*part.indices(len(level.keys)))
+    for m in range(n, 0, -1):
+        ids, last = np.divmod(table.levels[m - 1].keys[ids], table.vocab + 1)
+        columns.append([words[i] for i in last])
+    texts = map(" ".join, zip(*reversed(columns), strict=True))
+    log_p = np.minimum(level.log_p[part] / LN10, 0.0).tolist()
+    backoffs = (level.log_backoff[part] / LN10).tolist() or [None] * len(log_p)
+    for p, text, backoff in zip(log_p, texts, backoffs, strict=True):
+        number = NEVER if text == BEGIN else f"{p:.9g}"
+        yield f"{number}\t{text}\n" if backoff is None else f"{number}\t{text}\t{backoff:.9g}\n"
+
+
+def _unique_names(model: NGram, names: Sequence[str], unknown: int | None) -> list[str]:
+    """The written form of each id, the begin symbol's last."""
+    if len(names) != model.vocab:
+        raise DataError(
+            f"{len(names)} names for a vocabulary of {model.vocab} -- "
+            "give the names of the tokenizer that the model was trained with"
+        )
+    words = [arpa_name(name) for name in names]
+    words[model.end] = END
+    if unknown is not None:
+        words[unknown] = UNKNOWN
+    words.append(BEGIN)
+    first: dict[str, int] = {}
+    for i, word in enumerate(words):
+        if word in first:
+            raise DataError(
+                f"token ids {first[word]} and {i} are both written '{word}' in an ARPA file -- "
+                "rename one; <s>, </s> and <unk> are taken"
+            )
+        first[word] = i
+    return words
+
+
+def arpa_name(name: str) -> str:
+    """`name` as one word without blanks: each blank becomes `<U+XXXX>`; nothing becomes `<>`."""
+    blank = "".join(f"<U+{ord(c):04X}>" if c.isspace() or c == "\0" else c for c in name)
+    return blank or "<>"
+
+
+# --------------------------------------------------------------------------- reading
+
+
+def read_arpa(path: Path) -> tuple[NGram, list[str]]:
+    """(model, word of each id); ids follow the order of the unigrams, `<s>` left out.
+
+    Reads plain and gzip files of KenLM, SRILM or `write_arpa`.
+
+    Raises:
+        DataError: the file is missing or malformed; the message names the line.
+    """
+    lines = _lines(path)
+    sizes = _header(path, lines)
+    unigrams = _section(path, lines, 1, sizes)
+    words = [word for word in unigrams.words if word != BEGIN]
+    if END not in words:
+        raise DataError(f"{path}:{unigrams.first_line}: no unigram {END} -- add it to the model")
+    vocab = len(words)
+    ids = {word: i for i, word in enumerate(words)} | {BEGIN: vocab}
+    if len(ids) != vocab + 1:
+        counted = Counter(unigrams.words)
+        twice = max(i for i, word in enumerate(unigrams.words) if counted[word] > 1)
+        line = unigrams.first_line + twice
+        raise DataError(f"{path}:{line}: '{unigrams.words[twice]}' is there twice -- keep one")
+    table = Table([_unigram_level(unigrams, ids, last=len(sizes) == 1)], vocab)
+    for n in range(2, len(sizes) + 1):
+        section = _section(path, lines, n, sizes, ids)
+        table = Table([*table.levels, _level(path, section, table, n)], vocab)
+    if next((text for _, text in lines if text), "") != "\\end\\":
+        raise DataError(f"{path}: does not close with \\end\\ -- the file is cut short")
+    settings = NGramSettings(order=len(sizes), vocab=vocab, end=ids[END])
+    model = NGram(settings)
+    model.table = table
+    return model, words
+
+
+@dataclass
+class _Section:
+    """The lines of one order as they were read."""
+
+    first_line: int
+    log_p: np.ndarray
+    log_backoff: np.ndarray
+    words: list[str]
+    """Of order 1."""
+    ids: np.ndarray
+    """Of higher orders, (grams, n) int64."""
+
+
+def _lines(path: Path) -> Lines:
+    """(line number, text without the line break)."""
+    number = 0
+    try:
+        with path.open("rb") as probe:
+            zipped = probe.read(2) == b"\x1f\x8b"
+        with _opened(path, "r", zipped=zipped) as file:
+            for number, text in enumerate(file, start=1):
+                yield number, text.rstrip("\r\n")
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise DataError(
+            f"{path}:{number + 1}: cannot be read as {'gzip of ' if number else ''}UTF-8 text "
+            f"({error}) -- is it whole, and an ARPA file?"
+        ) from None
+
+
+def _opened(path: Path, mode: str, *, zipped: bool) -> IO[str]:
+    # Only \n ends a line: other Unicode line ends may stand inside a word.
+    if zipped:
+        return TextIOWrapper(gzip.GzipFile(path, mode), encoding="utf-8", newline="\n")
+    return path.open(mode, encoding="utf-8", newline="\n")
+
+
+def _header(path: Path, lines: Lines) -> list[int]:
+    """Number of n-grams promised for each order, up to the line `\\1-grams:`."""
+    number, text = next(((i, t) for i, t in lines if t.strip()), (1, ""))
+    if text.strip() != "\\data\\":
+        raise DataError(f"{path}:{number}: '{text[:40]}' where \\data\\ opens an ARPA file")
+    sizes: list[int] = []
+    for number, text in lines:
+        if text.strip() == "\\1-grams:" and sizes:
+            return sizes
+        order, equals, size = text.removeprefix("ngram ").partition("=")
+        if not text.strip():
+            continue
+        if not (equals and order.strip() == str(len(sizes) + 1) and size.strip().isdecimal()):
+            raise DataError(
+                f"{path}:{number}: '{text[:40]}' where 'ngram {len(sizes) + 1}=COUNT' or "
+                "'\\1-grams:' must stand"
+            )
+        if len(sizes) == HIGHEST_ORDER:
+            raise DataError(f"{path}:{number}: order above {HIGHEST_ORDER} -- use a shorter model")
+        sizes.append(int(size))
+    raise DataError(f"{path}:{number}: no n-grams follow -- the file is cut short")
+
+
+def _section(
+    path: Path, lines: Lines, n: int, sizes: list[int], ids: dict[str, int] | None = None
+) -> _Section:
+    """The n-grams of order `n`; words are looked up in `ids`, or kept as text without it."""
+    number = 0
+    if n > 1:
+        number, text = next(((i, t) for i, t in lines if t.strip()), (0, ""))
+        if text.strip() != f"\\{n}-grams:":
+            raise DataError(f"{path}:{number}: '{text[:40]}' where '\\{n}-grams:' must stand")
+    first_line, words, flat = 0, [], array("q")
+    numbers = array("d")  # log10 p and log10 back-off in turn
+    for number, text in lines:
+        if not text.strip(" "):
+            break
+        first_line = first_line or number
+        try:
+            p, backoff, gram = _entry(text, n)
+            if ids is None:
+                words += gram
+            else:
+                flat.extend([ids[word] for word in gram])
+        except ValueError as error:
+            raise DataError(f"{path}:{number}: '{text[:60]}' is no {n}-gram: {error}") from None
+        except KeyError as error:
+            raise DataError(
+                f"{path}:{number}: {error} is not among the 1-grams -- add it there"
+            ) from None
+        numbers.append(p)
+        numbers.append(backoff)
+    if len(numbers) != 2 * sizes[n - 1]:
+        raise DataError(
+            f"{path}:{number}: {len(numbers) // 2} {n}-grams end here, the header promises "
+            f"{sizes[n - 1]} -- is the file whole?"
+        )
+    pairs = np.frombuffer(numbers, dtype=np.float64).reshape(-1, 2) * LN10
+    grams = np.frombuffer(flat, dtype=np.int64).reshape(-1, n)
+    return _Section(first_line, pairs[:, 0].copy(), pairs[:, 1].copy(), words, grams)
+
+
+def _entry(text: str, n: int) -> tuple[float, float, list[str]]:
+    """(log10 p, log10 of the back-off factor or 0, words) of one line."""
+    fields = [field for field in text.replace("\t", " ").split(" ") if field]
+    if len(fields) not in (n + 1, n + 2):
+        raise ValueError(f"{len(fields)} fields, not {n + 1} or {n + 2}")
+    p, backoff = float(fields[0]), float(fields[n + 1]) if len(fields) == n + 2 else 0.0
+    if not (-1e9 < p <= 1e-6 and -1e9 < backoff < 1e9):
+        raise ValueError(f"log10 p {p} and log10 back-off {backoff} are no such numbers")
+    return p, backoff, fields[1 : n + 1]
+
+
+def _unigram_level(section: _Section, ids: dict[str, int], *, last: bool) -> Level:
+    places = [ids[word] for word in section.words]
+    log_p = np.full(len(ids), -np.inf)
+    log_backoff = np.zeros(len(ids))
+    log_p[places] = section.log_p
+    log_backoff[places] = section.log_backoff
+    log_p[-1] = -np.inf
+    return Level(np.arange(len(ids)), log_p, log_backoff[:0] if last else log_backoff)
+
+
+def _level(path: Path, section: _Section, table: Table, n: int) -> Level:
+    """The n-grams in the order of their words, each behind its prefix."""
+    prefixes = section.ids[:, 0]
+    for m in range(2, n):
+        prefixes = table.find(m, prefixes, section.ids[:, m - 1])
+    lost = np.flatnonzero(prefixes < 0)
+    if len(lost):
+        line = section.first_line + int(lost[0])
+        raise DataError(
+            f"{path}:{line}: the first {n - 1} words of this {n}-gram are not among the "
+            f"{n - 1}-grams -- add them there"
+        )
+    keys = prefixes * (table.vocab + 1) + section.ids[:, -1]
+    by_key = np.argsort(keys, kind="stable")
+    keys = keys[by_key]
+    twice = np.flatnonzero(keys[1:] == keys[:-1])
+    if len(twice):
+        line = section.first_line + int(by_key[twice[0] + 1])
+        raise DataError(f"{path}:{line}: this {n}-gram is there twice -- keep one")
+    return Level(keys, section.log_p[by_key], section.log_backoff[by_key])
