@@ -29,13 +29,13 @@ class DecodeSettings(Settings):
 
     max_new_tokens: PositiveInt = 200
     """At most so many tokens are generated."""
-    temperature: float = Field(0.8, ge=0)
+    temperature: float = Field(default=0.8, ge=0)
     """Scores are divided by this; 0 always takes the likeliest token."""
     top_k: NonNegativeInt = 0
     """Choose among so many likeliest tokens only; 0 is off (Fan et al. 2018)."""
-    top_p: float = Field(1.0, gt=0, le=1)
+    top_p: float = Field(default=1.0, gt=0, le=1)
     """Choose among the fewest likeliest tokens that hold this probability (Holtzman 2020)."""
-    min_p: float = Field(0.0, ge=0, lt=1)
+    min_p: float = Field(default=0.0, ge=0, lt=1)
     """Leave out tokens less likely than this share of the likeliest (Nguyen et al. 2024)."""
     repetition_penalty: PositiveFloat = 1.0
     """Above 1 makes tokens that were already there less likely (Keskar et al. 2019, CTRL, 4.1)."""

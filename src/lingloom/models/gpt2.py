@@ -29,7 +29,7 @@ class GPT2Settings(ModelSettings):
     kind: Literal["gpt2"] = "gpt2"
     vocab: NonNegativeInt = 0
     """Number of token ids; 0 takes the tokenizer's."""
-    context: PositiveInt = Field(256, le=2**21)
+    context: PositiveInt = Field(default=256, le=2**21)
     """Tokens that the model can read at once."""
     layers: PositiveInt = 6
     """Blocks of attention and feed-forward."""
@@ -39,9 +39,9 @@ class GPT2Settings(ModelSettings):
     """Numbers that stand for one token between blocks."""
     ff_width: NonNegativeInt = 0
     """Width inside the feed-forward part; 0 takes 4 * width."""
-    dropout: float = Field(0.0, ge=0, lt=1)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
     """Share of embedding, residual and attention values dropped while training."""
-    dropconnect: float = Field(0.0, ge=0, lt=1)
+    dropconnect: float = Field(default=0.0, ge=0, lt=1)
     """Share of the linear layers' weights dropped while training (Wan et al. 2013)."""
     tied: bool = True
     """Whether the output uses the embedding's weights."""

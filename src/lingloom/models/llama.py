@@ -44,7 +44,7 @@ class LlamaSettings(ModelSettings):
     kind: Literal["llama"] = "llama"
     vocab: NonNegativeInt = 0
     """Number of token ids; 0 takes the tokenizer's."""
-    context: PositiveInt = Field(256, le=2**21)
+    context: PositiveInt = Field(default=256, le=2**21)
     """Tokens that the model can read at once."""
     layers: PositiveInt = 6
     """Blocks of attention and feed-forward."""
@@ -62,9 +62,9 @@ class LlamaSettings(ModelSettings):
     """Slower rotary angles for a context longer than the first training's; none by default."""
     norm_eps: PositiveFloat = 1e-5
     """Added to the mean square in RMSNorm."""
-    dropout: float = Field(0.0, ge=0, lt=1)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
     """Share of embedding, residual and attention values dropped while training."""
-    dropconnect: float = Field(0.0, ge=0, lt=1)
+    dropconnect: float = Field(default=0.0, ge=0, lt=1)
     """Share of the linear layers' weights dropped while training (Wan et al. 2013)."""
     tied: bool = True
     """Whether the output uses the embedding's weights."""

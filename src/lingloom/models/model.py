@@ -53,6 +53,14 @@ class NeuralModel(nn.Module):
         """Scores of every next token, (B, T, V) float32."""
         return (self.hidden(batch) @ self.output_weight().T).float()
 
+    def new_cache(self, batch: int, length: int) -> Any:
+        """Room to decode `batch` sequences of up to `length` tokens each."""
+        raise NotImplementedError
+
+    def step(self, ids: Tensor, cache: Any) -> Tensor:
+        """Read `ids` (B, T) behind the cache, in evaluation mode; what follows: (B, V) float32."""
+        raise NotImplementedError
+
     def flops_per_token(self, context: int) -> float:
         """Floating-point operations of one token's forward pass; training takes thrice that."""
         raise NotImplementedError

@@ -1,11 +1,12 @@
-"""Tensors in a file: safetensors, whose header is bounded and checked before anything is read.
+"""Tensors in files: safetensors, whose header is bounded and checked before anything is read.
 
 Nothing is ever unpickled. Source of the format: the safetensors documentation ("Format").
 """
 
 import json
+import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -19,10 +20,22 @@ from ..errors import DataError
 
 HEADER_BYTES = 100_000_000
 """Largest header that is read: room for a million tensors; the format's own limit."""
-FLOATS = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
-OTHERS = {"I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
-SIZES = FLOATS | OTHERS
-"""Bytes per number of each type that a weight file may hold."""
+TORCH = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+}
+"""The types that weights may have."""
+SIZES = {name: dtype.itemsize for name, dtype in TORCH.items()} | {
+    "I64": 8,
+    "I32": 4,
+    "I16": 2,
+    "I8": 1,
+    "U8": 1,
+    "BOOL": 1,
+}
+"""Bytes per number of each type that a weight file may hold, masks and counters included."""
 
 
 @dataclass(frozen=True)
@@ -175,11 +188,34 @@ class Reader:
         return tensor
 
 
-def torch_dtype(name: str) -> torch.dtype:
-    """The torch type of a safetensors type; float types only."""
-    return {
-        "F64": torch.float64,
-        "F32": torch.float32,
-        "F16": torch.float16,
-        "BF16": torch.bfloat16,
-    }[name]
+def write(
+    file: Path,
+    shapes: Mapping[str, tuple[int, ...]],
+    tensors: Iterable[Tensor],
+    dtype: torch.dtype,
+) -> None:
+    """Write tensors one after another, so that no second copy of the model is ever held.
+
+    Args:
+        file: written in place and synced to disk; the caller renames it.
+        shapes: names and shapes, in the order of `tensors`.
+        tensors: each is converted to `dtype` while it is written.
+        dtype: float type of all tensors in the file.
+    """
+    name_of = next(name for name, torch_type in TORCH.items() if torch_type == dtype)
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    at = 0
+    for name, shape in shapes.items():
+        end = at + prod(shape) * SIZES[name_of]
+        header[name] = {"dtype": name_of, "shape": list(shape), "data_offsets": [at, end]}
+        at = end
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with file.open("wb") as handle:
+        handle.write(struct.pack("<Q", len(text)) + text)
+        for (name, shape), tensor in zip(shapes.items(), tensors, strict=True):
+            assert tuple(tensor.shape) == shape, name
+            whole = tensor.detach().to("cpu", dtype).contiguous()
+            whole.reshape(-1).view(torch.uint8).numpy().tofile(handle)
+        handle.flush()
+        os.fsync(handle.fileno())

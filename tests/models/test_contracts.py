@@ -1,0 +1,227 @@
+"""What every model family promises; a newcomer adds one row."""
+
+import numpy as np
+import pytest
+import torch
+from lingloom.errors import RecipeError, ShapeError
+from lingloom.models.gpt2 import GPT2Settings
+from lingloom.models.kinds import MODELS as ROWS
+from lingloom.models.llama import LlamaSettings
+from lingloom.models.model import NeuralModel
+from lingloom.models.ngram import NGramSettings
+from lingloom.models.port import load_model, save_model
+from lingloom.settings import Kinds, Settings, load, to_yaml
+from lingloom.tokens.batch import Batch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+END = 0
+MODELS = [
+    NGramSettings(vocab=32, end=END, order=3, context=16),
+    GPT2Settings(vocab=32, context=16, layers=2, heads=4, width=32),
+    GPT2Settings(vocab=32, context=16, layers=2, heads=2, width=20, bias=False, tied=False),
+    LlamaSettings(vocab=32, context=16, layers=2, heads=4, kv_heads=2, width=32),
+    LlamaSettings(vocab=32, context=16, layers=2, heads=2, width=20, tied=False),
+]
+NEURAL = [settings for settings in MODELS if settings.kind != "ngram"]
+
+
+def name_of(settings):
+    return settings.kind + ("" if getattr(settings, "tied", True) else "-untied")
+
+
+every_model = pytest.mark.parametrize("settings", MODELS, ids=name_of)
+every_neural_model = pytest.mark.parametrize("settings", NEURAL, ids=name_of)
+
+
+def fresh(settings):
+    """A model with something in it, ready to be asked."""
+    torch.manual_seed(1)
+    model = settings.build()
+    if isinstance(model, NeuralModel):
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter += 0.1 * torch.randn_like(parameter)
+        return model.eval()
+    chance = np.random.default_rng(1)
+    model.fit([chance.integers(1, settings.vocab, 40) for _ in range(8)])
+    return model
+
+
+def batch_of(ids, segments=None):
+    return Batch(ids, ids, segments)
+
+
+def test_every_family_has_a_row_here():
+    assert {settings.kind for settings in MODELS} == set(ROWS)
+
+
+@every_model
+@torch.no_grad()
+def test_the_past_never_sees_the_future(settings):
+    model, ids = fresh(settings), torch.randint(1, 32, (2, 10))
+    changed = ids.clone()
+    changed[:, 7:] = changed[:, 7:] % 31 + 1
+    before, after = model.logits(batch_of(ids)), model.logits(batch_of(changed))
+    torch.testing.assert_close(before[:, :7], after[:, :7], rtol=0, atol=1e-6)
+    assert not torch.allclose(before[:, 7:], after[:, 7:])
+
+
+@every_model
+@torch.no_grad()
+def test_reading_in_steps_scores_like_reading_in_one_go(settings):
+    model, ids = fresh(settings), torch.randint(1, 32, (3, 16))
+    whole = model.logits(batch_of(ids))
+    assert whole.shape == (3, 16, 32)
+    assert whole.dtype == torch.float32
+    cache, read = model.new_cache(3, 16), 0
+    for tokens in (5, 1, 4, 1, 1, 4):
+        found = model.step(ids[:, read : read + tokens], cache)
+        read += tokens
+        torch.testing.assert_close(found, whole[:, read - 1], rtol=1e-5, atol=1e-5)
+
+
+@every_model
+@torch.no_grad()
+def test_packed_documents_score_as_if_each_stood_alone(settings):
+    model = fresh(settings)
+    ids = torch.randint(1, 32, (2, 12))
+    ids[0, 4] = ids[1, 9] = END
+    lengths = ((5, 7), (10, 2))
+    segments = torch.tensor([[0] * a + [1] * b for a, b in lengths])
+    packed = model.logits(batch_of(ids, segments))
+    for row, (first, _) in enumerate(lengths):
+        for part in (slice(0, first), slice(first, 12)):
+            alone = ids[row : row + 1, part]
+            if settings.kind == "ngram" and part.start:  # opens each later segment with END
+                alone = torch.cat((torch.tensor([[END]]), alone), dim=1)
+            scores = model.logits(batch_of(alone))[0, -ids[row, part].numel() :]
+            torch.testing.assert_close(packed[row, part], scores, rtol=1e-5, atol=1e-5)
+
+
+@every_model
+@torch.no_grad()
+def test_what_is_saved_and_loaded_scores_the_same(settings, tmp_path):
+    model, ids = fresh(settings), torch.randint(1, 32, (2, 9))
+    save_model(model, tmp_path / "model")
+    again = load_model(tmp_path / "model")
+    assert torch.equal(model.logits(batch_of(ids)), again.logits(batch_of(ids)))
+    save_model(again, tmp_path / "twice")
+    assert load_model(tmp_path / "twice").settings == again.settings
+    assert sorted(f.name for f in tmp_path.iterdir()) == ["model", "twice"]
+
+
+@every_model
+def test_settings_come_back_from_a_recipe_unchanged(settings):
+    text = to_yaml(settings)
+    assert isinstance(settings, Settings)
+    chosen = Kinds(ROWS).settings_class(settings.kind)
+    path_free = load(chosen, settings.model_dump(mode="json"))
+    assert path_free == settings
+    assert f"kind: {settings.kind}" in text
+
+
+@every_neural_model
+def test_too_many_tokens_are_an_error_that_names_both_lengths(settings):
+    model, ids = fresh(settings), torch.zeros(1, 17, dtype=torch.int64)
+    expected = (
+        "17 tokens do not fit model.context 16; shorten the text or train with a larger "
+        "model.context"
+    )
+    cache = model.new_cache(1, 16)
+    model.step(ids[:, :15], cache)
+    for attempt in (
+        lambda: model.hidden(batch_of(ids)),
+        lambda: model.new_cache(1, 17),
+        lambda: model.step(ids[:, :2], cache),
+    ):
+        with pytest.raises(ShapeError) as error:
+            attempt()
+        assert str(error.value) == expected
+    assert model.step(ids[:, :1], cache).shape == (1, 32)
+
+
+@every_neural_model
+def test_a_cache_refuses_what_it_has_no_room_for(settings):
+    model, ids = fresh(settings), torch.zeros(2, 4, dtype=torch.int64)
+    with pytest.raises(ShapeError, match=r"4 tokens do not fit a cache made for 3"):
+        model.step(ids, model.new_cache(2, 3))
+    with pytest.raises(ShapeError, match=r"2 sequences do not fit a cache made for 1"):
+        model.step(ids, model.new_cache(1, 8))
+
+
+@every_neural_model
+@torch.no_grad()
+def test_operations_are_counted_as_torch_counts_them(settings):
+    model, ids = fresh(settings), torch.zeros(2, 16, dtype=torch.int64)
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        model.logits(batch_of(ids))
+    assert model.flops_per_token(16) * 32 == pytest.approx(counter.get_total_flops(), rel=0.02)
+
+
+@every_neural_model
+def test_weight_decay_falls_on_matrices_only(settings):
+    model = fresh(settings)
+    for name, parameter in model.named_parameters():
+        matrix = parameter.ndim == 2 and name != "positions"
+        assert model.decays(name, parameter) == matrix, name
+
+
+@every_neural_model
+def test_every_weight_learns(settings):
+    model = fresh(settings)
+    loss = model.logits(batch_of(torch.randint(32, (2, 16)))).logsumexp(-1).sum()
+    loss.backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().sum() > 0, name
+
+
+@every_neural_model
+@torch.no_grad()
+def test_the_working_precision_may_be_bf16(settings):
+    model, ids = fresh(settings), torch.randint(32, (2, 16))
+    exact = model.logits(batch_of(ids))
+    model.to(torch.bfloat16)
+    assert model.hidden(batch_of(ids)).dtype == torch.bfloat16
+    rough = model.logits(batch_of(ids))
+    assert rough.dtype == torch.float32
+    torch.testing.assert_close(rough, exact, rtol=0.1, atol=0.1)
+
+
+@every_neural_model
+def test_dropping_happens_only_while_training(settings):
+    for rates in ({"dropout": 0.5}, {"dropconnect": 0.5}):
+        model, ids = fresh(settings.model_copy(update=rates)), torch.randint(32, (2, 16))
+        sure = fresh(settings).logits(batch_of(ids))
+        assert torch.equal(model.logits(batch_of(ids)), sure)
+        model.train()
+        assert not torch.allclose(model.logits(batch_of(ids)), model.logits(batch_of(ids)))
+
+
+@every_neural_model
+def test_the_mean_over_dropped_weights_is_the_kept_layer(settings):
+    model = fresh(settings.model_copy(update={"dropconnect": 0.3})).train()
+    layer, x = model.blocks[0].ff.down, torch.randn(1, model.blocks[0].ff.down.in_features)
+    drawn = torch.stack([layer(x) for _ in range(4000)]).mean(0)
+    torch.testing.assert_close(drawn, layer.eval()(x), rtol=0, atol=0.1)
+
+
+@every_neural_model
+def test_a_model_without_a_vocabulary_is_not_built(settings):
+    with pytest.raises(RecipeError, match=r"model\.vocab: 0 stands for the tokenizer's size"):
+        settings.model_copy(update={"vocab": 0}).build()
+
+
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        ({"kind": "gpt2", "width": 30, "heads": 4}, "width 30 is not a multiple of heads 4"),
+        ({"kind": "llama", "width": 30, "heads": 4}, "width 30 is not a multiple of heads 4"),
+        ({"kind": "llama", "heads": 6, "kv_heads": 4}, "heads 6 is not a multiple of kv_heads 4"),
+        ({"kind": "llama", "width": 30, "heads": 6}, "width 30 / heads 6 = 5 is odd"),
+    ],
+)
+def test_sizes_that_do_not_fit_are_a_mistake_in_the_recipe(sizes, message):
+    with pytest.raises(RecipeError, match=message):
+        load(Kinds(ROWS).settings_class(sizes["kind"]), sizes)
