@@ -3,6 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
 from lingloom.errors import RecipeError, ShapeError
 from lingloom.models.gpt2 import GPT2Settings
 from lingloom.models.kinds import MODELS as ROWS
@@ -12,8 +15,6 @@ from lingloom.models.ngram import NGramSettings
 from lingloom.models.port import load_model, save_model
 from lingloom.settings import Kinds, Settings, load, to_yaml
 from lingloom.tokens.batch import Batch
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
 
 END = 0
 MODELS = [

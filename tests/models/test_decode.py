@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from lingloom.errors import ShapeError
 from lingloom.models.decode import (
     DecodeSettings,

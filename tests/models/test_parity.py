@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+
 from lingloom.models.decode import DecodeSettings, generate
 from lingloom.models.gpt2 import GPT2Settings
 from lingloom.models.llama import LlamaSettings, RopeStretch

@@ -161,7 +161,7 @@ def _llama_pieces(s: LlamaSettings) -> Iterator[Piece]:
     C, F, keys = s.width, s.inside, s.key_heads * s.head_width
     yield Piece("embed.weight", {"embed_tokens.weight": (s.vocab, C)})
     for i in range(s.layers):
-        for ours, theirs in (
+        rows: tuple[tuple[str, dict[str, tuple[int, ...]]], ...] = (
             ("norm1", {"input_layernorm": (C,)}),
             (
                 "attention.qkv",
@@ -175,7 +175,8 @@ def _llama_pieces(s: LlamaSettings) -> Iterator[Piece]:
             ("norm2", {"post_attention_layernorm": (C,)}),
             ("ff.gate_up", {"mlp.gate_proj": (F, C), "mlp.up_proj": (F, C)}),
             ("ff.down", {"mlp.down_proj": (C, F)}),
-        ):
+        )
+        for ours, theirs in rows:
             named = {f"layers.{i}.{name}.weight": shape for name, shape in theirs.items()}
             yield Piece(f"blocks.{i}.{ours}.weight", named)
     yield Piece("norm.weight", {"norm.weight": (C,)})
