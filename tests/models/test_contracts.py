@@ -7,13 +7,14 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from lingloom.errors import RecipeError, ShapeError
+from lingloom.loading import load, to_yaml
 from lingloom.models.gpt2 import GPT2Settings
 from lingloom.models.kinds import MODELS as ROWS
 from lingloom.models.llama import LlamaSettings
 from lingloom.models.model import NeuralModel
 from lingloom.models.ngram import NGramSettings
 from lingloom.models.port import load_model, save_model
-from lingloom.settings import Kinds, Settings, load, to_yaml
+from lingloom.settings import Kinds, Settings
 from lingloom.tokens.batch import Batch
 
 END = 0

@@ -1,0 +1,342 @@
+"""Recipes: one YAML file plus key=value -> checked settings; every mistake at once.
+
+`model: gpt2` is short for `model: {kind: gpt2}`; a section left empty has its defaults. A message
+names the key, where it was set (the file, or the command line), and what would do.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar, cast, get_args, get_origin
+
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+from .errors import RecipeError
+from .settings import Settings, is_section, keys, kinds_of, nullable, section_of
+from .strict_yaml import dump, parse, parse_value
+
+COMMAND_LINE = "command line"
+LONGEST_BYTES = 1 << 20
+"""Of a recipe file: a longer one is a mistake of the one who named it."""
+
+S = TypeVar("S", bound=Settings)
+
+
+def load(
+    schema: type[S],
+    recipe: str | Path | Mapping[str, Any],
+    overrides: Sequence[str] = (),
+) -> S:
+    """Read `recipe`, apply each `a.b=value`, and check everything.
+
+    Args:
+        schema: the settings class that the whole recipe must fit.
+        recipe: a YAML file, or the same tree as a mapping.
+        overrides: `key=value` strings with dotted keys; later ones win. A kind set here drops what
+            the recipe says about another kind.
+
+    Raises:
+        RecipeError: one line per mistake: the key, where it was set, what would do.
+    """
+    if isinstance(recipe, Mapping):
+        reading = _Reading(schema, _copy(recipe), "recipe")
+    else:
+        reading = _Reading(schema, read_tree(recipe), str(recipe))
+    reading.override(overrides)
+    settings = reading.check(schema, reading.tree, "")
+    if reading.mistakes:
+        raise RecipeError("\n".join(dict.fromkeys(reading.mistakes)))
+    return cast(S, settings)
+
+
+def to_yaml(settings: Settings) -> str:
+    """The fully resolved recipe as YAML that `load` reads back to equal settings."""
+    return dump(settings.model_dump(mode="json"))
+
+
+def read_tree(recipe: str | Path) -> dict[str, Any]:
+    """What a recipe file says, unchecked.
+
+    Raises:
+        RecipeError: the file cannot be read, or is not a YAML mapping.
+    """
+    return parse(_read_text(Path(recipe)), str(recipe))
+
+
+def _read_text(path: Path) -> str:
+    """The text of a recipe file.
+
+    Raises:
+        RecipeError: there is no such file, or it is a folder, too long or not UTF-8.
+    """
+    if path.is_dir():
+        inside = path / "recipe.yaml"
+        hint = f"did you mean {inside}?" if inside.is_file() else "give the path of a .yaml file"
+        raise RecipeError(f"{path}: is a folder, not a recipe; {hint}")
+    try:
+        with path.open("rb") as file:
+            raw = file.read(LONGEST_BYTES + 1)
+        if len(raw) > LONGEST_BYTES:
+            raise RecipeError(
+                f"{path}: longer than {LONGEST_BYTES} bytes, which no recipe is; "
+                "give the path of a .yaml file"
+            )
+        return raw.decode("utf-8-sig")
+    except FileNotFoundError:
+        raise RecipeError(f"{path}: no such recipe; {_nearest_file(path)}") from None
+    except UnicodeDecodeError as error:
+        raise RecipeError(
+            f"{path}: byte 0x{raw[error.start]:02x} at {error.start} is not UTF-8; "
+            "save the recipe as UTF-8"
+        ) from None
+    except OSError as error:
+        raise RecipeError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+# --------------------------------------------------------------------------- reading and checking
+
+
+@dataclass
+class _Reading:
+    """One recipe on its way from a tree to settings, and what was found wrong with it."""
+
+    schema: type[Settings]
+    tree: dict[str, Any]
+    where: str
+    by_hand: set[str] = field(default_factory=set)
+    """Dotted keys that were set on the command line."""
+    mistakes: list[str] = field(default_factory=list)
+
+    def override(self, overrides: Sequence[str]) -> None:
+        """Write each `a.b=value` into the tree: first the kinds, outermost first, then the rest."""
+        _expand(self.schema, self.tree)
+        leaves: list[tuple[list[str], Any]] = []
+        for override in overrides:
+            key, equals, text = override.partition("=")
+            parts = key.split(".")
+            if not equals or not all(parts):
+                self.mistakes.append(
+                    f"'{override}' ({COMMAND_LINE}): not of the form key=value, as in train.lr=1e-3"
+                )
+                continue
+            try:
+                leaves += _leaves(self.schema, parts, parse_value(text))
+            except RecipeError as error:
+                self.mistakes.append(f"{key} ({COMMAND_LINE}): {error}")
+        kinds = [leaf for leaf in leaves if leaf[0][-1] == "kind"]
+        for parts, value in sorted(kinds, key=lambda leaf: len(leaf[0])):
+            self._choose(parts[:-1], value)
+        for parts, value in leaves:
+            self._put(parts, value)
+        _expand(self.schema, self.tree)
+
+    def _choose(self, parts: list[str], kind: Any) -> None:
+        """Forget what the recipe says of the family at `parts` when `kind` is another one."""
+        found = _field_at(self.schema, self.tree, parts)
+        kinds = kinds_of(found) if found else None
+        old: Any = self.tree
+        for part in parts:
+            old = old.get(part) if isinstance(old, dict) else None
+        if kinds and isinstance(old, dict) and old.get("kind", kinds.default) not in (None, kind):
+            old.clear()
+            old["kind"] = kind
+
+    def _put(self, parts: list[str], value: Any) -> None:
+        self.by_hand.add(".".join(parts))
+        node = self.tree
+        for depth, parent in enumerate(parts[:-1], 1):
+            found = _field_at(self.schema, self.tree, parts[:depth])
+            if found and not is_section(found) and get_origin(found.annotation) is not dict:
+                above = ".".join(parts[:depth])
+                self._say(
+                    ".".join(parts), f"'{above}' is a value without keys; set it as {above}=..."
+                )
+                return
+            if node.get(parent) is None:
+                node[parent] = {}
+            node = node[parent]
+            if not isinstance(node, dict):
+                return  # the recipe itself is wrong there, and `check` says so
+        node[parts[-1]] = value
+
+    def check(self, schema: type[Settings], tree: dict[str, Any], prefix: str) -> Settings | None:
+        """`tree` as settings, or None after noting what is wrong; inner sections come first."""
+        values, wrong = dict(tree), set()
+        for name, found in schema.model_fields.items():
+            if name not in tree:
+                continue
+            value = tree[name]
+            if is_section(found) and not (value is None and nullable(found)):
+                values[name] = self._section(found, value, prefix + name)
+                if values[name] is None:
+                    wrong.add(name)
+            elif isinstance(value, bool) and not _admits(found.annotation, bool):
+                values[name] = str(value).lower()  # else pydantic would take true for 1
+        try:
+            return schema.model_validate(values)
+        except ValidationError as error:
+            known = [key for key, _ in keys(self.schema, self.tree)]
+            for path, problem in _problems(error, values, schema, prefix, known):
+                if not path or path[0] not in wrong:
+                    self._say(prefix + ".".join(path), problem)
+            return None
+
+    def _section(self, found: FieldInfo, value: Any, key: str) -> Settings | None:
+        if isinstance(value, Settings):
+            return value
+        if not isinstance(value, dict):
+            inner = section_of(found, None)
+            first = next(iter(inner.model_fields)) if inner else "kind"
+            self._say(key, f"is a section with keys such as {key}.{first}, got {value!r:.60}")
+            return None
+        if inner := section_of(found, value):
+            return self.check(inner, value, f"{key}.")
+        kinds = kinds_of(found)
+        kind, rows = value.get("kind"), kinds.rows if kinds else {}
+        options = ", ".join(f"'{k}'" for k in rows)
+        near = get_close_matches(str(kind), rows, n=1)
+        if kind is None:
+            self._say(f"{key}.kind", f"is missing; choose one of {options}")
+        else:
+            hint = f"; did you mean '{near[0]}'?" if near else ""
+            self._say(f"{key}.kind", f"'{kind}' is not one of {options}{hint}")
+        return None
+
+    def _say(self, key: str, problem: str) -> None:
+        """Note a mistake about `key` with the place where it was set."""
+        key = key.rstrip(".")
+        hand = any(key == k or key.startswith(f"{k}.") for k in self.by_hand)
+        place = COMMAND_LINE if hand else self.where
+        self.mistakes.append(f"{key or 'recipe'} ({place}): {problem}")
+
+
+def _expand(schema: type[Settings], tree: dict[str, Any]) -> None:
+    """Write out what a recipe may leave short: `model: gpt2`, and sections without a value."""
+    for name, f in schema.model_fields.items():
+        if not is_section(f):
+            continue
+        value = tree.get(name)
+        if value is None and not nullable(f) and (name in tree or f.is_required()):
+            value = tree[name] = {}
+        elif isinstance(value, str) and kinds_of(f):
+            value = tree[name] = {"kind": value}
+        if isinstance(value, dict) and (inner := section_of(f, value)):
+            _expand(inner, value)
+
+
+def _leaves(
+    schema: type[Settings], parts: list[str], value: Any
+) -> Iterator[tuple[list[str], Any]]:
+    """`a={b: 1}` as `a.b=1` where `a` is a section, `model=gpt2` as `model.kind=gpt2`."""
+    found = _field_at(schema, {}, parts)
+    if found and kinds_of(found) and isinstance(value, str) and value:
+        yield [*parts, "kind"], value
+    elif found and is_section(found) and isinstance(value, dict) and value:
+        for name, below in value.items():
+            yield from _leaves(schema, [*parts, name], below)
+    else:
+        yield parts, value
+
+
+def _field_at(schema: type[Settings], tree: Any, parts: Sequence[str]) -> FieldInfo | None:
+    """The field of a dotted key under the kinds chosen in `tree`; None when there is none."""
+    inner: type[Settings] | None = schema
+    found = None
+    for part in parts:
+        found = inner.model_fields.get(part) if inner else None
+        if found is None:
+            return None
+        tree = tree.get(part) if isinstance(tree, Mapping) else None
+        inner = section_of(found, tree)
+    return found
+
+
+def _copy(tree: Any) -> Any:
+    if isinstance(tree, Mapping):
+        return {k: _copy(v) for k, v in tree.items()}
+    return [_copy(v) for v in tree] if isinstance(tree, list) else tree
+
+
+# --------------------------------------------------------------------------- words of messages
+
+_WORDS = {
+    "int_parsing": "input should be a whole number",
+    "int_from_float": "input should be a whole number",
+    "int_type": "input should be a whole number",
+    "float_parsing": "input should be a number",
+    "float_type": "input should be a number",
+    "bool_parsing": "input should be true or false",
+    "bool_type": "input should be true or false",
+    "string_type": "input should be text",
+    "list_type": "input should be a list such as [a, b]",
+    "tuple_type": "input should be a list such as [a, b]",
+    "dict_type": "input should be a mapping such as {a: 1, b: 2}",
+}
+"""Our words for pydantic's types of error; the others are well said already."""
+
+
+def _problems(
+    error: ValidationError,
+    values: dict[str, Any],
+    schema: type[Settings],
+    prefix: str,
+    known: list[str],
+) -> Iterator[tuple[list[str], str]]:
+    """Path and problem of each wrong key; the branches of a union make one problem."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    for e in error.errors(include_url=False):
+        node: Any = values
+        path: list[str] = []
+        for part in e["loc"]:
+            # pydantic puts the branches of a union in `loc`, and the tree has no such level
+            inside = part in node if isinstance(node, dict) else isinstance(node, list)
+            if inside:
+                node = node[part]  # type: ignore[index]
+            if inside or e["type"] == "missing":
+                path.append(str(part))
+        key = prefix + ".".join(path)
+        found.setdefault(tuple(path), []).append(_problem(e, key, schema, known))
+    for where, problems in found.items():
+        yield list(where), "; or ".join(dict.fromkeys(problems))
+
+
+def _problem(e: Any, key: str, schema: type[Settings], known: list[str]) -> str:
+    """What is wrong with `key`, and what would do."""
+    message = e["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    got = f"got {e['input']!r:.60}"
+    if e["type"] == "extra_forbidden":
+        kind = schema.model_fields.get("kind")
+        return f"no such key{f' of {kind.default!r}' if kind else ''}{_nearest_key(key, known)}"
+    if e["type"] == "missing":
+        return f"is missing; set it in the recipe or as {key}=..."
+    if e["type"] == "literal_error":
+        return f"{e['input']!r:.60} is not one of {e['ctx']['expected'].replace(' or ', ', ')}"
+    if e["type"] in ("value_error", "assertion_error"):
+        return message
+    if e["type"] == "string_type" and isinstance(e["input"], (int, float)):
+        return f"{_WORDS['string_type']}, {got}; write it in quotes"
+    return f"{_WORDS.get(e['type'], message[0].lower() + message[1:])}, {got}"
+
+
+def _nearest_key(key: str, known: list[str]) -> str:
+    """A hint at the key that may be meant: one with the same last word, or written alike."""
+    same = [k for k in known if k.rpartition(".")[2] == key.rpartition(".")[2]]
+    near = get_close_matches(key, same, n=1, cutoff=0) or get_close_matches(key, known, n=1)
+    return f"; did you mean '{near[0]}'?" if near else ""
+
+
+def _nearest_file(path: Path) -> str:
+    """A hint at the recipe that may be meant: one that wants its suffix, or is written alike."""
+    folder = path.parent
+    names = sorted(p.name for p in folder.glob("*.y*ml")) if folder.is_dir() else []
+    near = [n for n in names if Path(n).stem == path.name] or get_close_matches(path.name, names)
+    return f"did you mean {folder / near[0]}?" if near else "give the path of a .yaml file"
+
+
+def _admits(annotation: Any, kind: type) -> bool:
+    """Whether a value of `kind` may stand for the type `annotation`."""
+    if get_origin(annotation) in (list, tuple, dict):
+        return False
+    return annotation in (kind, Any, object) or any(_admits(a, kind) for a in get_args(annotation))
