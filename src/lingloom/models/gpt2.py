@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..tokens.batch import Batch
+from .attention import attend
 from .layers import Cache, Linear, check_length, segment_mask
 from .model import ModelSettings, NeuralModel, need_vocab
 
@@ -76,9 +77,7 @@ class Attention(nn.Module):
         q, k, v = (part.transpose(1, 2) for part in qkv.unbind(2))  # each (B, H, T, D), not copied
         if cache is not None:
             k, v = cache.extend(self.layer, k, v)
-        causal = mask is None and k.shape[2] == T
-        dropout = self.dropout if self.training else 0.0
-        y = F.scaled_dot_product_attention(q, k, v, mask, dropout, is_causal=causal)
+        y = attend(q, k, v, mask, self.dropout if self.training else 0.0)  # (B, H, T, D)
         return self.out(y.transpose(1, 2).reshape(B, T, C))
 
 

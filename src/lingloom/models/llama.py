@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from ..settings import Settings
 from ..tokens.batch import Batch
+from .attention import attend
 from .layers import Cache, Linear, check_length, segment_mask
 from .model import ModelSettings, NeuralModel, need_vocab
 
@@ -147,12 +148,7 @@ class Attention(nn.Module):
         v = qkv[:, :, turned:].transpose(1, 2)
         if cache is not None:
             k, v = cache.extend(self.layer, k, v)
-        causal = mask is None and k.shape[2] == T
-        dropout = self.dropout if self.training else 0.0
-        grouped = self.heads != self.key_heads
-        y = F.scaled_dot_product_attention(
-            q, k, v, mask, dropout, is_causal=causal, enable_gqa=grouped
-        )
+        y = attend(q, k, v, mask, self.dropout if self.training else 0.0)  # (B, H, T, D)
         return self.out(y.transpose(1, 2).reshape(B, T, C))
 
 
