@@ -1,0 +1,72 @@
+"""Tokenizers that others trained: a Hugging Face folder without our `tokens.json`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import tokenizers
+
+from ..errors import DataError
+from .bytelevel import BPETokenizer, same_ids, words_and_bytes
+from .tokenizer import END
+
+_ENDS = (END, "<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>")
+"""Names under which others keep the token that ends a document."""
+
+
+def adopt(folder: Path, text: str) -> BPETokenizer:
+    """The byte-level BPE tokenizer (GPT-2, Llama 3, Qwen and kin) in `folder`.
+
+    Args:
+        folder: where `tokenizer.json` is, and perhaps `tokenizer_config.json`.
+        text: what `tokenizer.json` holds.
+
+    Raises:
+        DataError: it is not JSON, not byte-level BPE, or has no token that ends a document.
+    """
+    path = folder / "tokenizer.json"
+    tree = _tree(path, text)
+    parts = json.dumps([tree.get("pre_tokenizer"), tree.get("decoder")])
+    model = tree.get("model")
+    if not isinstance(model, dict) or "merges" not in model or '"ByteLevel"' not in parts:
+        raise DataError(
+            f"{path}: not byte-level BPE, the only kind that is read without a tokens.json beside "
+            "it; train a tokenizer of your own (tokens.kind)"
+        )
+    library = tokenizers.Tokenizer.from_str(text)
+    end = _end(folder, library)
+    added = tree.get("added_tokens") or []
+    ours = json.loads(words_and_bytes(tokenizers.Tokenizer(tokenizers.models.BPE())).to_str())
+    fast = (
+        tree.get("normalizer") is None
+        and tree["pre_tokenizer"] == ours["pre_tokenizer"]
+        and all(token["special"] for token in added)
+        and same_ids(library)
+    )
+    adopted = BPETokenizer(library, fast, end)
+    adopted.lossless = tree.get("normalizer") is None
+    return adopted
+
+
+def _end(folder: Path, library: tokenizers.Tokenizer) -> str:
+    config = folder / "tokenizer_config.json"
+    named: Any = _tree(config, config.read_text("utf-8")) if config.exists() else {}
+    token = named.get("eos_token")
+    token = token.get("content") if isinstance(token, dict) else token
+    for name in (token, *_ENDS):
+        if name and library.token_to_id(name) is not None:
+            return str(name)
+    raise DataError(
+        f"{folder / 'tokenizer.json'}: no token that ends a document; name one as eos_token in "
+        f"{config}"
+    )
+
+
+def _tree(path: Path, text: str) -> dict[str, Any]:
+    try:
+        tree = json.loads(text)
+    except ValueError as error:
+        raise DataError(f"{path}: not JSON ({error}); restore the file") from None
+    if not isinstance(tree, dict):
+        raise DataError(f"{path}: not a JSON object; restore the file")
+    return tree

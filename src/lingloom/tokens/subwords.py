@@ -1,0 +1,156 @@
+"""WordPiece and Unigram, trained and encoded by the `tokenizers` library."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+import tokenizers
+from pydantic import Field, PositiveInt
+from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, trainers
+
+from .bytelevel import WORDS
+from .library import LibraryTokenizer, check_text, check_vocab, names_of, with_end
+from .sample import sample
+from .spaces import joined
+from .tokenizer import UNKNOWN, TokenizerSettings
+
+_CONTINUES = "##"
+
+
+class WordPieceSettings(TokenizerSettings):
+    """Pieces of words as BERT reads them: the longest known piece first; Chinese by character.
+
+    The pieces are those that BPE joins would make, as the library trains them, not the original's
+    likelihood gain. White space is lost.
+
+    Source: Schuster and Nakajima 2012, "Japanese and Korean Voice Search", section 3; Devlin et
+    al. 2019 (BERT), appendix A.2.
+    """
+
+    kind: Literal["wordpiece"] = "wordpiece"
+    vocab: int = Field(default=16384, ge=3)
+    """Number of tokens, UNKNOWN and END included."""
+    min_count: PositiveInt = 2
+    """Pairs that occur less often are not joined."""
+    lowercase: bool = False
+    """Read everything in lower case without accents."""
+    sample_bytes: PositiveInt = 100_000_000
+    """Text to learn from; of more, an even sample is taken."""
+
+    def train(self, texts: Iterable[str]) -> "WordPieceTokenizer":
+        model = models.WordPiece({}, unk_token=UNKNOWN, max_input_chars_per_word=100)
+        library = tokenizers.Tokenizer(model)
+        library.normalizer = normalizers.BertNormalizer(lowercase=self.lowercase)
+        library.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+        library.decoder = decoders.WordPiece(prefix=_CONTINUES, cleanup=False)
+        trainer = trainers.WordPieceTrainer(
+            vocab_size=self.vocab - 1,
+            min_frequency=self.min_count,
+            limit_alphabet=max(1, (self.vocab - 2) // 2),
+            special_tokens=[UNKNOWN],
+            continuing_subword_prefix=_CONTINUES,
+            show_progress=False,
+        )
+        found = sample(texts, self.sample_bytes)
+        check_text(self.kind, len(found))
+        library.train_from_iterator(found, trainer, len(found))
+        check_vocab(self.kind, self.vocab, library.get_vocab_size() + 1)
+        return WordPieceTokenizer(with_end(library))
+
+    @classmethod
+    def opened(cls, library: tokenizers.Tokenizer, kept: Mapping[str, Any]) -> "WordPieceTokenizer":
+        return WordPieceTokenizer(library)
+
+
+class WordPieceTokenizer(LibraryTokenizer):
+    """WordPiece; pieces that continue a word are marked ## in `tokenizer.json`."""
+
+    def __init__(self, library: tokenizers.Tokenizer):
+        self.names = names_of(library)
+        spelt = [b"", *(n.removeprefix(_CONTINUES).encode() for n in self.names[1:-1]), b""]
+        super().__init__("wordpiece", library, spelt, unknown=0, lossless=False)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Words joined by single spaces, except beside Chinese; an unknown word is `<unk>`."""
+        return self.decode_bytes(ids).decode().removesuffix(" ")
+
+    def decode_bytes(self, ids: Sequence[int]) -> bytes:
+        """As `decode`, with a space after the last word."""
+        words: list[str] = []
+        for name in (self.names[i] for i in ids if i != self.end):
+            if name.startswith(_CONTINUES) and words:
+                words[-1] += name.removeprefix(_CONTINUES)
+            else:
+                words.append(name)
+        return joined(words).encode()
+
+
+class UnigramSettings(TokenizerSettings):
+    """The most probable split of each word, every piece having a probability of its own.
+
+    Characters that are too rare to be pieces are written as bytes, so nothing is lost. Words are
+    split off as for BPE, the space before a word being part of it.
+
+    Source: Kudo 2018, "Subword Regularization", section 3.2; bytes as in SentencePiece's
+    byte_fallback.
+    """
+
+    kind: Literal["unigram"] = "unigram"
+    vocab: int = Field(default=16384, ge=300)
+    """Number of tokens, 256 bytes, UNKNOWN and END included."""
+    coverage_frac: float = Field(default=0.9995, gt=0, le=1)
+    """Part of the text's characters that must be pieces of their own; the rest become bytes."""
+    longest: PositiveInt = 16
+    """Most characters in a piece."""
+    sample_bytes: PositiveInt = 20_000_000
+    """Text to learn from; of more, an even sample is taken. UNIGRAMMEM"""
+
+    def train(self, texts: Iterable[str]) -> "UnigramTokenizer":
+        found = sample(texts, self.sample_bytes)
+        check_text(self.kind, len(found))
+        pieces = self.vocab - 2 - len(_BYTE_PIECES)
+        library = tokenizers.Tokenizer(models.Unigram())
+        library.pre_tokenizer = pre_tokenizers.Split(Regex(WORDS), "isolated")
+        trainer = trainers.UnigramTrainer(
+            vocab_size=pieces, max_piece_length=self.longest, show_progress=False
+        )
+        rare = _rare(found, self.coverage_frac, pieces)
+        library.train_from_iterator((text.translate(rare) for text in found), trainer, len(found))
+        learnt = [tuple(row) for row in json.loads(library.to_str())["model"]["vocab"]]
+        check_vocab(self.kind, self.vocab, self.vocab - pieces + len(learnt))
+        rows = [(UNKNOWN, 0.0), *((name, 0.0) for name in _BYTE_PIECES), *learnt]
+        library.model = models.Unigram(rows, unk_id=0, byte_fallback=True)
+        library.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])
+        return UnigramTokenizer(with_end(library))
+
+    @classmethod
+    def opened(cls, library: tokenizers.Tokenizer, kept: Mapping[str, Any]) -> "UnigramTokenizer":
+        return UnigramTokenizer(library)
+
+
+_BYTE_PIECES = [f"<0x{byte:02X}>" for byte in range(256)]
+"""SentencePiece's names; no word of a text is ever spelt so, as WORDS splits before digits."""
+
+
+def _rare(texts: list[str], coverage_frac: float, most: int) -> dict[int, str]:
+    """What turns rare characters into line breaks: all but the most frequent `most` / 2, or fewer
+    if those cover the text; and NUL, which the trainer keeps for itself."""
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update(text)
+    needed, covered, rare = coverage_frac * counts.total(), 0, {0: "\n"}
+    for rank, (character, count) in enumerate(sorted(counts.items(), key=lambda c: (-c[1], c[0]))):
+        if covered >= needed or rank >= most // 2:
+            rare[ord(character)] = "\n"
+        covered += count
+    return rare
+
+
+class UnigramTokenizer(LibraryTokenizer):
+    """Unigram with bytes for what has no piece."""
+
+    def __init__(self, library: tokenizers.Tokenizer):
+        names = names_of(library)
+        spelt = [b"", *(bytes([b]) for b in range(256)), *(n.encode() for n in names[257:-1]), b""]
+        super().__init__("unigram", library, spelt)

@@ -1,0 +1,152 @@
+"""One token per word: the vocabulary of classical language models.
+
+Words are what white space separates; in Chinese text, which has none, runs of Han characters are
+segmented by jieba. The words of `<unk>`-marked corpora such as the Penn Treebank keep their mark:
+a literal `<unk>` is UNKNOWN. `tokenizer.json` alone cannot segment Chinese: opened elsewhere it
+expects words that are already separated by spaces, as `WordsTokenizer.separate` gives them.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from importlib.util import find_spec
+from typing import Any, Literal
+
+import numpy as np
+import tokenizers
+from pydantic import NonNegativeInt, PositiveInt
+from tokenizers import models, pre_tokenizers
+
+from ..errors import MissingError
+from .characters import most_frequent
+from .library import LibraryTokenizer, check_text, names_of, with_end
+from .sample import sample
+from .spaces import HAN, joined, spaced
+from .tokenizer import UNKNOWN, TokenizerSettings
+
+Segment = Literal["none", "auto", "jieba"]
+
+_HAN_RUN = re.compile(f"[{HAN}]+")
+_PARTS = re.compile(
+    f"[{HAN}]+|[\u3000-\u303f\uff00-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65“”…]"
+)
+
+
+class WordsSettings(TokenizerSettings):
+    """Words, most frequent first."""
+
+    kind: Literal["words"] = "words"
+    vocab: NonNegativeInt = 0
+    """Most tokens to keep, UNKNOWN and END included. 0: no limit."""
+    min_count: PositiveInt = 1
+    """Rarer words become UNKNOWN."""
+    segment: Segment = "auto"
+    """Whether runs of Han characters are cut into words: 'auto' does so by jieba where there are
+    any, 'jieba' asks for it in any case, 'none' leaves them whole."""
+    sample_bytes: PositiveInt = 1_000_000_000
+    """Text to count; of more, an even sample is taken."""
+
+    def train(self, texts: Iterable[str]) -> "WordsTokenizer":
+        separate = Separator(self.segment)
+        counts: Counter[str] = Counter()
+        for text in sample(texts, self.sample_bytes):
+            counts.update(separate(text))
+        check_text(self.kind, len(counts))
+        del counts[UNKNOWN]
+        names = [UNKNOWN, *most_frequent(counts, self.vocab - 2, self.min_count)]
+        model = models.WordLevel({name: i for i, name in enumerate(names)}, unk_token=UNKNOWN)
+        library = tokenizers.Tokenizer(model)
+        library.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+        return WordsTokenizer(with_end(library), self.segment)
+
+    @classmethod
+    def opened(cls, library: tokenizers.Tokenizer, kept: Mapping[str, Any]) -> "WordsTokenizer":
+        return WordsTokenizer(library, kept.get("segment", "none"))
+
+
+class WordsTokenizer(LibraryTokenizer):
+    """Words to ids by one dictionary.
+
+    A word's `token_bytes` include the space after it, unless it is written without one.
+    """
+
+    def __init__(self, library: tokenizers.Tokenizer, segment: Segment):
+        names = names_of(library)
+        self.names = [*names[:-1], ""]
+        spelt = [b"", *((n + " " * spaced(n)).encode() for n in names[1:-1]), b""]
+        super().__init__("words", library, spelt, unknown=0, lossless=False)
+        self.ids = {name: i for i, name in enumerate(names[:-1])}
+        self.separate = Separator(segment)
+        self.kept = {"segment": segment}
+
+    def encode(self, text: str) -> list[int]:
+        return [self.ids.get(word, 0) for word in self.separate(text)]
+
+    def encode_batch(self, texts: Sequence[str]) -> list[np.ndarray]:
+        return [np.array(self.encode(text), dtype=np.uint32) for text in texts]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Words joined by single spaces, except beside Chinese; an unknown word is `<unk>`."""
+        return self.decode_bytes(ids).decode().removesuffix(" ")
+
+    def decode_bytes(self, ids: Sequence[int]) -> bytes:
+        """As `decode`, with a space after the last word; Chinese decides the space on its left."""
+        return joined(self.names[i] for i in ids if i != self.end).encode()
+
+
+class Separator:
+    """Text to words.
+
+    Args:
+        segment: see WordsSettings.
+
+    Raises:
+        MissingError: Chinese is to be segmented, and neither rjieba nor jieba is installed.
+    """
+
+    def __init__(self, segment: Segment):
+        self.segment = segment
+        self._cut: Callable[[str], Iterable[str]] | None = None
+        if segment == "jieba":
+            self._cut = _jieba()
+
+    def __call__(self, text: str) -> list[str]:
+        chunks = text.split()
+        if self.segment == "none" or not _HAN_RUN.search(text):
+            return chunks
+        return [word for chunk in chunks for word in self._words(chunk)]
+
+    def _words(self, chunk: str) -> Iterator[str]:
+        """Only runs of Han characters go to jieba: on them, and on nothing else, its two
+        implementations agree, so ids do not depend on which one is installed."""
+        if not _HAN_RUN.search(chunk):
+            yield chunk
+            return
+        end = 0
+        for found in _PARTS.finditer(chunk):
+            if found.start() > end:
+                yield chunk[end : found.start()]
+            end = found.end()
+            if _HAN_RUN.match(found.group()):
+                self._cut = self._cut or _jieba()
+                yield from self._cut(found.group())
+            else:
+                yield found.group()
+        if end < len(chunk):
+            yield chunk[end:]
+
+
+def _jieba() -> Callable[[str], Iterable[str]]:
+    if find_spec("rjieba"):
+        import rjieba
+
+        found: Callable[[str], Iterable[str]] = rjieba.cut
+        return found
+    if find_spec("jieba"):
+        import logging
+
+        import jieba
+
+        jieba.setLogLevel(logging.WARNING)
+        return jieba.lcut
+    raise MissingError("rjieba", "text", "segmenting Chinese into words (tokens.segment)")
