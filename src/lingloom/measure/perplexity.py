@@ -1,0 +1,280 @@
+"""Bits per byte and perplexity of any model on any text, with intervals over documents.
+
+A document is scored as the model learnt it: END, its tokens, END again; every token and the closing
+END exactly once, a long document in overlapping windows. What the tokens do not spell (unknown
+words, spaces that a tokenizer loses) is charged as raw bytes, ln 256 nats each, so bits per byte is
+the length of a code from which the text can be had back, and no tokenizer wins by forgetting. UTF-8
+leaves enough byte patterns unused to mark where such a stretch ends at no further cost. One thing is
+not charged: a character replaced by another of the same length (a line break by a space, a capital
+by a small letter); such a score is marked `lossless: False`.
+
+Source: Gao et al. 2020 (The Pile), section 3.1, for bits per byte.
+"""
+
+import hashlib
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Protocol
+
+import numpy as np
+from pydantic import NonNegativeInt, PositiveInt
+from torch import nn
+
+from ..models.model import LanguageModel, NeuralModel
+from ..settings import Settings
+from ..text.document import Document
+from ..tokens.batch import Batch
+from ..tokens.evaluation import evaluation_batches
+from ..tokens.tokenizer import Tokenizer
+from ..train.objectives import token_nats
+from .score import Score, Tally, ratio
+
+RAW_BYTE_NATS = math.log(256)
+PIECE_BYTES = 4_000_000
+"""Text of a stream that is held in memory at once; a single longer document is held whole."""
+
+
+class MeasureSettings(Settings):
+    """How text is scored."""
+
+    documents: NonNegativeInt = 0
+    """Documents scored: evenly spread over stored text, the first ones of a stream; 0: all."""
+    stride: NonNegativeInt = 0
+    """New tokens per window where a document is longer than the context: less is slower and gives
+    each token more to go by. 0: half the context."""
+    batch: PositiveInt = 16
+    """Windows scored at once; changes speed and memory, not results."""
+    resamples: PositiveInt = 1000
+    """Draws behind each 95% interval."""
+    seed: NonNegativeInt = 0
+    """Fixes those draws."""
+    hardest: NonNegativeInt = 5
+    """Documents that the report shows for needing the most bits per byte."""
+
+
+class StoredText(Protocol):
+    """Tokenised documents that can be looked up, such as the held-out shards of a run."""
+
+    @property
+    def documents(self) -> int:
+        """How many."""
+
+    def document(self, index: int) -> np.ndarray:
+        """Token ids of one, without END."""
+
+    def document_bytes(self, index: int) -> int:
+        """UTF-8 bytes of its text."""
+
+    def document_id(self, index: int) -> str:
+        """Its name."""
+
+
+@dataclass(frozen=True)
+class DocumentTable:
+    """What each of N documents cost."""
+
+    ids: list[str]
+    nats: np.ndarray
+    """(N,) float64, what the model paid for all targets, the closing END included."""
+    targets: np.ndarray
+    """(N,) int64, how many targets that were."""
+    text_bytes: np.ndarray
+    """(N,) int64, UTF-8 bytes of the text."""
+    unspelt_bytes: np.ndarray
+    """(N,) int64, how many of them no token spells."""
+
+    def bits(self) -> np.ndarray:
+        """Length of each document's code, (N,) float64: model and raw bytes together."""
+        return (self.nats + RAW_BYTE_NATS * self.unspelt_bytes) / math.log(2)
+
+    def bits_per_byte(self) -> Tally:
+        """For `score.ratio`, and for `score.compare` with another model's."""
+        return Tally(self.ids, self.bits(), self.text_bytes.astype(float))
+
+    def nats_per_token(self) -> Tally:
+        """Without the charge for unspelt bytes, as perplexities are usually given."""
+        return Tally(self.ids, self.nats, self.targets.astype(float))
+
+    def hardest(self, count: int, least_bytes: int = 100) -> list[int]:
+        """Indices of the documents with the most bits per byte, hardest first; very short ones,
+        where END weighs more than the text, are left out unless there are no others."""
+        long = np.flatnonzero(self.text_bytes >= least_bytes)
+        rows = long if len(long) else np.flatnonzero(self.text_bytes)
+        order = np.argsort(-self.bits()[rows] / self.text_bytes[rows], kind="stable")
+        return [int(i) for i in rows[order[:count]]]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Scores and what they are made of."""
+
+    scores: list[Score]
+    """Bits per byte, nats per token, perplexity per token (per word, if words are the tokens)."""
+    table: DocumentTable
+
+
+def perplexity(
+    model: LanguageModel | NeuralModel,
+    texts: StoredText | Iterable[Document],
+    tokenizer: Tokenizer,
+    settings: MeasureSettings,
+    fixes: Mapping[str, Any] | None = None,
+) -> Measured:
+    """Score `model` on `texts`; a stream is read once, a few megabytes of it in memory at a time.
+
+    Args:
+        model: of any family; it is in evaluation mode meanwhile.
+        texts: stored token ids, or documents as they come.
+        tokenizer: the one that the model was trained with.
+        settings: see MeasureSettings.
+        fixes: what else pins the scores, such as where the text is from.
+
+    Raises:
+        DataError: there is no document, or none with any text.
+    """
+    table = document_costs(model, texts, tokenizer, settings)
+    context = model.settings.context
+    pinned = {
+        "documents": _digest(table),
+        "text_bytes": int(table.text_bytes.sum()),
+        "tokenizer": f"{tokenizer.kind} {tokenizer.vocab}",
+        "context": context,
+        "stride": min(context, settings.stride or max(1, context // 2)),
+    }
+    if unspelt := int(table.unspelt_bytes.sum()):
+        pinned["unspelt_bytes"] = unspelt
+    if not tokenizer.lossless:
+        pinned["lossless"] = False
+    rest = {
+        "resamples": settings.resamples,
+        "seed": settings.seed,
+        "fixes": {**pinned, **(fixes or {})},
+    }
+    bits = ratio(table.bits_per_byte(), "bits per byte", "bits/byte", **rest)
+    nats = ratio(table.nats_per_token(), "nats per token", "nats/token", **rest)
+    unit = "word" if tokenizer.kind == "words" else "token"
+    return Measured([bits, nats, nats.through(f"perplexity per {unit}", "", _exp)], table)
+
+
+def document_costs(
+    model: LanguageModel | NeuralModel,
+    texts: StoredText | Iterable[Document],
+    tokenizer: Tokenizer,
+    settings: MeasureSettings,
+) -> DocumentTable:
+    """What each document costs `model`, in the order in which they come."""
+    parts = []
+    training = isinstance(model, nn.Module) and model.training
+    if isinstance(model, nn.Module):
+        model.eval()
+    try:
+        for piece in _pieces(texts, tokenizer, settings.documents):
+            parts.append(_piece_costs(model, piece, tokenizer, settings))
+    finally:
+        if training and isinstance(model, nn.Module):
+            model.train()
+    columns = zip(*parts, strict=True) if parts else [[], [], [], [], []]
+    ids, *numbers = columns
+    joined = [np.concatenate(column) if column else np.zeros(0) for column in numbers]
+    return DocumentTable([i for some in ids for i in some], *joined)
+
+
+def _piece_costs(
+    model: LanguageModel | NeuralModel,
+    piece: StoredText,
+    tokenizer: Tokenizer,
+    settings: MeasureSettings,
+) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The columns of DocumentTable for one piece of text."""
+    n, context = piece.documents, model.settings.context
+    nats, targets = np.zeros(n), np.zeros(n, dtype=np.int64)
+    batches = evaluation_batches(piece, context, settings.batch, settings.stride, end=tokenizer.end)
+    for batch, owner in batches:
+        cost = token_nats(model, _beside(model, batch)).double().cpu().numpy()
+        scored = owner >= 0
+        nats += np.bincount(owner[scored], weights=cost[scored], minlength=n)
+        targets += np.bincount(owner[scored], minlength=n)
+    text_bytes = np.array([piece.document_bytes(i) for i in range(n)], dtype=np.int64)
+    spelt = [int(tokenizer.token_bytes[piece.document(i)].sum()) for i in range(n)]
+    unspelt = np.maximum(0, text_bytes - np.array(spelt, dtype=np.int64))
+    return [piece.document_id(i) for i in range(n)], nats, targets, text_bytes, unspelt
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """A few documents of a stream, or some of a store."""
+
+    names: list[str]
+    sizes: list[int]
+    ids: list[np.ndarray]
+
+    @property
+    def documents(self) -> int:
+        return len(self.names)
+
+    def document(self, index: int) -> np.ndarray:
+        return self.ids[index]
+
+    def document_bytes(self, index: int) -> int:
+        return self.sizes[index]
+
+    def document_id(self, index: int) -> str:
+        return self.names[index]
+
+
+def _pieces(
+    texts: StoredText | Iterable[Document], tokenizer: Tokenizer, limit: int
+) -> Iterator[StoredText]:
+    if isinstance(texts, Iterable):
+        yield from _streamed(islice(texts, limit or None), tokenizer)
+    elif texts.documents:
+        yield _spread(texts, limit) if 0 < limit < texts.documents else texts
+
+
+def _spread(store: StoredText, count: int) -> _Piece:
+    chosen = [i * store.documents // count for i in range(count)]
+    return _Piece(
+        [store.document_id(i) for i in chosen],
+        [store.document_bytes(i) for i in chosen],
+        [store.document(i) for i in chosen],
+    )
+
+
+def _streamed(documents: Iterable[Document], tokenizer: Tokenizer) -> Iterator[_Piece]:
+    held: list[Document] = []
+    held_bytes = 0
+    for document in documents:
+        held.append(document)
+        held_bytes += 4 * len(document.text)  # never less than its UTF-8 bytes
+        if held_bytes >= PIECE_BYTES:
+            yield _encoded(held, tokenizer)
+            held, held_bytes = [], 0
+    if held:
+        yield _encoded(held, tokenizer)
+
+
+def _encoded(documents: list[Document], tokenizer: Tokenizer) -> _Piece:
+    texts = [document.text for document in documents]
+    sizes = [len(text.encode()) for text in texts]
+    return _Piece([d.id for d in documents], sizes, tokenizer.encode_batch(texts))
+
+
+def _beside(model: LanguageModel | NeuralModel, batch: Batch) -> Batch:
+    """`batch` on the device where the model is."""
+    weight = next(model.parameters(), None) if isinstance(model, nn.Module) else None
+    if weight is None or weight.device == batch.ids.device:
+        return batch
+    segments = None if batch.segments is None else batch.segments.to(weight.device)
+    return Batch(batch.ids.to(weight.device), batch.targets.to(weight.device), segments)
+
+
+def _digest(table: DocumentTable) -> str:
+    """Tells one set of documents from another, whatever tokenizer read them."""
+    rows = (f"{name}\t{size}\n" for name, size in zip(table.ids, table.text_bytes, strict=True))
+    return hashlib.sha256("".join(rows).encode()).hexdigest()[:12]
+
+
+def _exp(nats: float) -> float:
+    return math.exp(nats) if nats < 700 else math.inf
