@@ -2,11 +2,11 @@
 
 A document is scored as the model learnt it: END, its tokens, END again; every token and the closing
 END exactly once, a long document in overlapping windows. What the tokens do not spell (unknown
-words, spaces that a tokenizer loses) is charged as raw bytes, ln 256 nats each, so bits per byte is
-the length of a code from which the text can be had back, and no tokenizer wins by forgetting. UTF-8
-leaves enough byte patterns unused to mark where such a stretch ends at no further cost. One thing is
-not charged: a character replaced by another of the same length (a line break by a space, a capital
-by a small letter); such a score is marked `lossless: False`.
+words, spaces that a tokenizer loses) is charged as raw bytes, ln 256 nats each, so bits per byte
+is the length of a code from which the text can be had back, and no tokenizer wins by forgetting.
+UTF-8 leaves enough byte patterns unused to mark where such a stretch ends at no further cost. One
+thing is not charged: a character replaced by another of the same length (a line break by a space,
+a capital by a small letter); such a score is marked `lossless: False`.
 
 Source: Gao et al. 2020 (The Pile), section 3.1, for bits per byte.
 """
@@ -147,7 +147,7 @@ def perplexity(
         pinned["unspelt_bytes"] = unspelt
     if not tokenizer.lossless:
         pinned["lossless"] = False
-    rest = {
+    rest: dict[str, Any] = {
         "resamples": settings.resamples,
         "seed": settings.seed,
         "fixes": {**pinned, **(fixes or {})},
