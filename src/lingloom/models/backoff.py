@@ -48,10 +48,11 @@ class Table:
         return len(self.levels)
 
     def find(self, n: int, prefixes: np.ndarray, words: np.ndarray) -> np.ndarray:
-        """Ids of the n-grams `prefixes` then `words` of order `n` > 1, (places,) int64."""
+        """Ids of the n-grams `prefixes` then `words` of order `n` > 1, (places,) int64; none ends
+        in a begin symbol or a break, whatever a file from elsewhere holds."""
         out = np.full(len(words), -1, dtype=np.int64)
         keys = self.levels[n - 1].keys
-        places = np.flatnonzero((prefixes >= 0) & (words >= 0))
+        places = np.flatnonzero((prefixes >= 0) & (words >= 0) & (words < self.vocab))
         wanted = prefixes[places] * (self.vocab + 1) + words[places]
         found = np.searchsorted(keys, wanted)
         same = found < len(keys)
@@ -66,12 +67,12 @@ class Table:
         for n in range(2, self.order + 1):
             before = np.full(len(words), -1, dtype=np.int64)
             before[1:] = ids[:-1]
-            before[(words < 0) | (words == self.vocab)] = -1
             ids = self.find(n, before, words)
             yield n, ids, before
 
     def score(self, words: np.ndarray) -> np.ndarray:
-        """ln p of each word after those before it, (places,) float64; 0 for begin and breaks."""
+        """ln p of each word after those before it, (places,) float64; at a begin symbol or a
+        break the number means nothing."""
         out = np.zeros(len(words))
         scored = (words >= 0) & (words != self.vocab)
         out[scored] = self.levels[0].log_p[words[scored]]
@@ -102,8 +103,7 @@ class Table:
         if self.order > 1:
             out[0] = words
         for n in range(2, self.order):
-            prefixes = np.where(words == self.vocab, -1, contexts[n - 2])
-            out[n - 1] = self.find(n, prefixes, words)
+            out[n - 1] = self.find(n, contexts[n - 2], words)
         return out
 
     def score_after(self, contexts: np.ndarray, words: np.ndarray) -> np.ndarray:
