@@ -54,7 +54,7 @@ class Batches:
 
     def at(self, step: int) -> Batch:
         """The rows of `step`, counted from 0; epochs follow each other without a gap."""
-        places = self._starts(step)[:, None] + np.arange(self.context + 1)
+        places = self.starts(step)[:, None] + np.arange(self.context + 1)
         rows = self.shards.take(places % self.shards.tokens)  # (B, T + 1)
         ids, targets = rows[:, :-1], rows[:, 1:]
         segments = None
@@ -70,7 +70,7 @@ class Batches:
         """Names of the documents that the rows of `step` touch, each once, in order of rows."""
         found: dict[str, None] = {}
         total = self.shards.tokens
-        for start in self._starts(step) % total:
+        for start in self.starts(step) % total:
             stop = int(start) + self.context + 1
             spans = [(int(start), min(stop, total)), (0, max(0, stop - total))]
             for span in spans:
@@ -78,8 +78,9 @@ class Batches:
                     found[self.shards.document_id(i)] = None
         return list(found)
 
-    def _starts(self, step: int) -> np.ndarray:
-        """Where the rows of `step` begin on the ring, (B,) int64."""
+    def starts(self, step: int) -> np.ndarray:
+        """Where the rows of `step` begin on the ring, (B,) int64; at or beyond its length stands for
+        the same place one round earlier."""
         rows = step * self.batch + np.arange(self.batch)
         epochs, within = np.divmod(rows, self.windows)
         starts = np.empty(self.batch, dtype=np.int64)
