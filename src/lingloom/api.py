@@ -5,20 +5,26 @@ from pathlib import Path
 from typing import Any
 
 from .errors import RecipeError, RunError
+from .loading import load as load_settings
 from .measure.perplexity import MeasureSettings, perplexity
 from .measure.score import Score
 from .models.decode import DecodeSettings, Stream
 from .models.model import LanguageModel
 from .models.port import load_model, save_model
 from .pipeline import train as pipeline
+from .pipeline.estimate import plan_recipe
 from .pipeline.events import Event
+from .pipeline.prepare import open_data
+from .pipeline.proofs import evidence
+from .plan.plan import Plan
 from .recipe import Recipe, read
 from .runs import RunFolder, find_run
-from .settings import load as load_settings
 from .tasks.generate import generate
 from .text.document import Document
 from .tokens.open import open_tokenizer
 from .tokens.tokenizer import Tokenizer
+from .trust.evidence import Proof
+from .trust.prove import prove as prove_run
 
 Told = Callable[[Event], None]
 
@@ -108,6 +114,26 @@ def train(recipe: str | Path | Recipe, *overrides: str, tell: Told | None = None
         if tell:
             tell(event)
     return load(run.path)
+
+
+def plan(recipe: str | Path | Recipe, *overrides: str) -> Plan:
+    """What a recipe will take on this machine: memory, seconds and disk, each with a band.
+
+    Raises:
+        RecipeError: the recipe is wrong, or names text that is not there.
+    """
+    return plan_recipe(recipe if isinstance(recipe, Recipe) else read(recipe, list(overrides)))
+
+
+def prove(path: str | Path) -> Iterator[Proof]:
+    """The program's promises, tried on a finished run; one Proof after the other.
+
+    Raises:
+        RunError: there is no such run, or it has no finished model.
+    """
+    run = find_run(path)
+    recipe = load_settings(Recipe, run.recipe)
+    return prove_run(evidence(run, recipe, open_data(run)))
 
 
 def begin(

@@ -8,10 +8,11 @@ from typing import Annotated
 
 from pydantic import Field, NonNegativeInt
 
+from .loading import load
 from .measure.perplexity import MeasureSettings
 from .models.decode import DecodeSettings
 from .models.kinds import MODELS
-from .settings import AnyKind, Kinds, Settings, load
+from .settings import AnyKind, Kinds, Settings
 from .text.read import TextSettings
 from .tokens.kinds import TOKENIZERS
 from .train.settings import TrainSettings

@@ -12,6 +12,6 @@ class Event:
     """One thing that happened."""
 
     stage: Stage
-    what: Literal["begin", "progress", "note", "end"]
+    what: Literal["begin", "progress", "end"]
     facts: Mapping[str, Any] = field(default_factory=dict)
-    """`begin`: what is about to happen; `progress`: figures so far; `note`: `text`; `end`: result."""
+    """What is about to happen, figures so far, or the result."""

@@ -4,10 +4,10 @@ import json
 from collections import Counter
 from typing import Any
 
+from ..loading import to_yaml
 from ..measure.score import Score
 from ..recipe import Recipe
 from ..runs import RunFolder
-from ..settings import to_yaml
 from ..trust.facts import (
     Count,
     Curve,

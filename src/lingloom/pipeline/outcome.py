@@ -1,7 +1,8 @@
-"""What a trained run is worth: scores beside the baseline's, samples, plan and outcome, the report."""
+"""What a trained run is worth: scores beside the baseline's, samples, plan and outcome, report."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -10,31 +11,31 @@ from ..measure.perplexity import Measured, perplexity
 from ..measure.score import Score, compare
 from ..models.model import LanguageModel, NeuralModel
 from ..models.port import load_model
+from ..plan.plan import Plan
 from ..recipe import Recipe
 from ..runs import RunFolder, write_whole
 from ..tasks.generate import generate
 from ..tokens.evaluation import evaluation_batches
-from ..tokens.shards import Shards
 from ..train.objectives import token_nats
 from ..trust.facts import Sample
 from ..trust.report import render
+from .estimate import EVALUATION_TOKENS, compare_with_outcome
 from .events import Event
 from .facts import report_data
 from .prepare import Data
 
-EVALUATION_TOKENS = 1 << 16
-"""Held-out tokens behind each point of the curve; the final scores use all of them."""
 PROMPT_CHARS = 24
 """Length of the beginnings of held-out documents that the report lets the model go on from."""
 
 
 def heldout_loss(
-    heldout: Shards, context: int, recipe: Recipe
+    data: Data, context: int, recipe: Recipe
 ) -> Callable[[NeuralModel], dict[str, float]]:
     """A function that gives a model's loss on the same held-out tokens each time, in nats/token."""
     batches, tokens = [], 0
+    measure = recipe.measure
     for batch, _ in evaluation_batches(
-        heldout, context, recipe.measure.batch, recipe.measure.stride or max(1, context // 2)
+        data.heldout, context, measure.batch, measure.stride, end=data.tokenizer.end
     ):
         batches.append(batch)
         tokens += batch.scored()
@@ -49,7 +50,7 @@ def heldout_loss(
 
 
 def finish(run: RunFolder, recipe: Recipe, data: Data) -> Iterator[Event]:
-    """Measure the run's models on all held-out text, let the model speak, write the report."""
+    """Measure the run's models on all held-out text, and let the model speak."""
     model = load_model(run.model)
     yield from measure_run(run, recipe, data, model)
     yield Event("report", "begin")
@@ -58,8 +59,16 @@ def finish(run: RunFolder, recipe: Recipe, data: Data) -> Iterator[Event]:
         for prompt in prompts(data)
     ]
     run.write_json("samples.json", [vars(s) for s in samples])
+    yield Event("report", "progress", {"samples": samples})
+
+
+def close(run: RunFolder, recipe: Recipe, data: Data) -> Iterator[Event]:
+    """Hold the outcome against the plan, and write the report."""
+    plan = Plan.from_json(run.read_json("plan.json"))
+    rows = compare_with_outcome(plan, run, data)
+    run.write_json("outcome.json", [asdict(row) for row in rows])
     write_report(run, recipe, data)
-    yield Event("report", "end", {"path": str(run.report), "samples": [vars(s) for s in samples]})
+    yield Event("report", "end", {"path": str(run.report), "rows": rows})
 
 
 def measure_run(
@@ -104,16 +113,16 @@ def _scores(
                 "id": table.ids[i],
                 "bits_per_byte": float(bits[i] / table.text_bytes[i]),
                 "text_bytes": int(table.text_bytes[i]),
-                "excerpt": data.tokenizer.decode(data.heldout.document(i)[:80]),
+                "excerpt": data.tokenizer.decode(data.heldout.document(i)[:80].tolist()),
             }
             for i in hardest
             if len(table.ids) == data.heldout.documents
         ],
     }
     if "baseline" in measured:
-        tallies = [measured[name].table.bits_per_byte() for name in ("model", "baseline")]
         difference: Score = compare(
-            *tallies,
+            table.bits_per_byte(),
+            measured["baseline"].table.bits_per_byte(),
             "bits per byte, model minus baseline",
             "bits/byte",
             resamples=recipe.measure.resamples,
@@ -142,7 +151,7 @@ def prompts(data: Data) -> list[str]:
     """Beginnings of held-out documents: two of each script that has enough of them."""
     found: dict[bool, list[str]] = {True: [], False: []}
     for i in range(min(data.heldout.documents, 2000)):
-        text = data.tokenizer.decode(data.heldout.document(i)[: 2 * PROMPT_CHARS])
+        text = data.tokenizer.decode(data.heldout.document(i)[: 2 * PROMPT_CHARS].tolist())
         chinese = np.mean(["\u4e00" <= c <= "\u9fff" for c in text]) > 0.5 if text else False
         beginning = text[: PROMPT_CHARS // 3 if chinese else PROMPT_CHARS].strip()
         if len(found[bool(chinese)]) < 2 and beginning and "\n" not in beginning:

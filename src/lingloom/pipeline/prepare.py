@@ -1,13 +1,12 @@
 """From raw text to a tokenizer and packed shards in the run folder.
 
-    data/set_aside.jsonl   lines and rows that could not be read, and why
-    data/dropped.jsonl     documents that were left out, and why
-    data/tokenizer.json    and tokens.json beside it
-    data/train-*, heldout-*, index.json
-    data/figures.json      what was read, kept and dropped; written last: with it the data are whole
+data/set_aside.jsonl   lines and rows that could not be read, and why
+data/dropped.jsonl     documents that were left out, and why
+data/tokenizer.json    and tokens.json beside it
+data/train-*, heldout-*, index.json
+data/figures.json      what was read, kept and dropped; written last: with it the data are whole
 """
 
-import json
 import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
@@ -22,8 +21,9 @@ from ..text.prepare import prepare as read_clean_split
 from ..text.setaside import JsonlSink
 from ..text.spool import read_spool, write_spool
 from ..tokens.open import open_tokenizer
-from ..tokens.shards import Shards, write_shards
+from ..tokens.shards import Shards
 from ..tokens.tokenizer import Tokenizer
+from ..tokens.write import ShardStats, write_shards
 from .events import Event
 
 FIGURES = "data/figures.json"
@@ -55,7 +55,7 @@ def open_data(run: RunFolder) -> Data:
             f"lingloom train {run.path}"
         )
     tokenizer = open_tokenizer(run.data)
-    train, heldout = (Shards.open(run.data, split) for split in ("train", "heldout"))
+    train, heldout = (Shards.open(run.data, split, tokenizer) for split in ("train", "heldout"))
     return Data(run.data, tokenizer, train, heldout, figures)
 
 
@@ -118,8 +118,7 @@ def _train_tokenizer(
 
 def _write(tokenizer: Tokenizer, run: RunFolder, spool: Path) -> Iterator[Event]:
     yield Event("shards", "begin")
-    begun = time.perf_counter()
-    for progress in write_shards(read_spool(spool), tokenizer, run.data):
-        yield Event("shards", "progress", {"tokens": progress.tokens})
-    index = json.loads((run.data / "index.json").read_text("utf-8"))
-    yield Event("shards", "end", {"index": index, "seconds_s": time.perf_counter() - begun})
+    begun, stats = time.perf_counter(), ShardStats()
+    for stats in write_shards(read_spool(spool), tokenizer, run.data):
+        yield Event("shards", "progress", {"tokens": stats.tokens})
+    yield Event("shards", "end", {"tokens": stats.tokens, "seconds_s": time.perf_counter() - begun})

@@ -4,6 +4,7 @@ Each stage yields events. Whatever is finished is found again when the same run 
 shards are not written twice, training continues from its newest whole checkpoint.
 """
 
+import json
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import asdict
@@ -12,20 +13,22 @@ from typing import Any
 
 from ..device import peak_memory_bytes, seed_all
 from ..errors import RecipeError, RunError
+from ..loading import load, to_yaml
 from ..models.model import NeuralModel
 from ..models.ngram import NGram
 from ..models.port import save_model
 from ..recipe import Recipe
 from ..runs import RunFolder, write_whole
-from ..settings import Settings, load, to_yaml
+from ..settings import Settings
 from ..tokens.batches import Batches
 from ..tokens.tokenizer import Tokenizer
 from ..train import loop
 from ..train.objectives import next_token
 from .environment import environment
+from .estimate import plan_recipe
 from .events import Event
 from .log import Log
-from .outcome import finish, heldout_loss
+from .outcome import close, finish, heldout_loss
 from .prepare import Data, prepare
 
 MAY_CHANGE = (
@@ -49,16 +52,20 @@ def start(recipe: Recipe, stop: Callable[[], bool] = lambda: False) -> Iterator[
     Raises:
         RunError: the folder already holds a run, or another process writes to it.
     """
-    run = RunFolder(recipe.out)
+    begun, run = time.perf_counter(), RunFolder(recipe.out)
     if run.exists():
         raise RunError(
             f"{run.path}: already holds a run; go on with it: lingloom train {run.path}; or choose "
             "another folder with out=..."
         )
+    plan = plan_recipe(recipe)
+    yield Event("plan", "end", {"plan": plan})
+    plan.require()
     with run.writing():
         write_whole(run.recipe, to_yaml(recipe))
-        run.note(seed=recipe.seed, environment=environment(), state="started", seconds_s={})
-        yield from _carry_on(run, recipe, stop)
+        run.write_json("plan.json", json.loads(plan.to_json()))
+        run.note(seed=recipe.seed, environment=environment(), state="started")
+        yield from _carry_on(run, recipe, stop, begun)
 
 
 def resume(
@@ -69,6 +76,7 @@ def resume(
     Raises:
         RecipeError: `overrides` change what may not change; every such key is named.
     """
+    begun = time.perf_counter()
     old = load(Recipe, run.recipe)
     recipe = load(Recipe, run.recipe, overrides)
     refused = [key for key in changed(old, recipe) if not key.startswith(MAY_CHANGE)]
@@ -83,7 +91,7 @@ def resume(
     with run.writing():
         write_whole(run.recipe, to_yaml(recipe))
         run.note(state="resumed")
-        yield from _carry_on(run, recipe, stop)
+        yield from _carry_on(run, recipe, stop, begun)
 
 
 def changed(old: Settings, new: Settings) -> list[str]:
@@ -102,22 +110,35 @@ def changed(old: Settings, new: Settings) -> list[str]:
     return [key for key in {**before, **after} if before.get(key) != after.get(key)]
 
 
-def _carry_on(run: RunFolder, recipe: Recipe, stop: Callable[[], bool]) -> Iterator[Event]:
+def _carry_on(
+    run: RunFolder, recipe: Recipe, stop: Callable[[], bool], begun: float
+) -> Iterator[Event]:
     """Every stage, in order; `run` is locked."""
     data = yield from prepare(recipe, run)
     recipe = with_vocab(recipe, data.tokenizer)
     write_whole(run.recipe, to_yaml(recipe))
+    stopped = False
     if recipe.baseline is not None:
         yield from _count(run, recipe.baseline, data, baseline=True)
     if recipe.model.kind == "ngram":  # type: ignore[attr-defined]
         yield from _count(run, recipe.model, data, baseline=False)
     else:
         stopped = yield from _learn(run, recipe, data, stop)
-        if stopped:
-            run.note(state="stopped")
-            return
-    yield from finish(run, recipe, data)
-    run.note(state="finished")
+    if not stopped:
+        yield from finish(run, recipe, data)
+    _note_costs(run, begun)
+    run.note(state="stopped" if stopped else "finished")
+    if not stopped:
+        yield from close(run, recipe, data)
+
+
+def _note_costs(run: RunFolder, begun: float) -> None:
+    """Add this process's time to the run's, and take in its peak memory."""
+    facts = run.read_json("run.json", {})
+    run.note(
+        seconds_s=facts.get("seconds_s", 0.0) + time.perf_counter() - begun,
+        peak_memory_bytes=max(facts.get("peak_memory_bytes", 0), peak_memory_bytes()),
+    )
 
 
 def with_vocab(recipe: Recipe, tokenizer: Tokenizer) -> Recipe:
@@ -161,10 +182,18 @@ def _count(run: RunFolder, settings: Any, data: Data, *, baseline: bool) -> Iter
     model: NGram = settings.build()
     model.fit(data.train.document(i) for i in range(data.train.documents))
     save_model(model, folder, data.folder)
-    yield Event("baseline", "end", {"seconds_s": time.perf_counter() - begun})
+    facts = {"order": settings.order, "seconds_s": time.perf_counter() - begun}
+    yield Event("baseline", "end", facts)
 
 
 # --------------------------------------------------------------------------- learning
+
+
+def batches_of(recipe: Recipe, data: Data) -> Batches:
+    """What training reads, step by step."""
+    model: Any = recipe.model
+    train = recipe.train
+    return Batches(data.train, model.context, train.batch, recipe.seed, train.packing)
 
 
 def _learn(
@@ -174,13 +203,18 @@ def _learn(
     settings = recipe.train
     seed_all(recipe.seed, "weights")
     model: NeuralModel = recipe.model.build()  # type: ignore[attr-defined]
-    context = model.settings.context
-    batches = Batches(data.train, context, settings.batch, recipe.seed, settings.packing)
+    context, batches = model.settings.context, batches_of(recipe, data)
     parameters = sum(p.numel() for p in model.parameters())
+    run.note(parameters=parameters)
     yield Event(
         "train",
         "begin",
-        {"parameters": parameters, "steps": settings.steps, "tokens": data.train.tokens},
+        {
+            "kind": model.settings.kind,
+            "parameters": parameters,
+            "steps": settings.steps,
+            "step_tokens": settings.batch * context,
+        },
     )
     records = loop.train(
         model,
@@ -188,7 +222,7 @@ def _learn(
         batches.at,
         settings,
         seed=recipe.seed,
-        evaluate=heldout_loss(data.heldout, context, recipe),
+        evaluate=heldout_loss(data, context, recipe),
         checkpoints=run.checkpoints,
         document_ids=batches.document_ids,
         stop=stop,
@@ -201,5 +235,5 @@ def _learn(
             yield Event("train", "progress", asdict(record))
     if not stopped:
         save_model(model, run.model, data.folder)
-    yield Event("train", "end", {"peak_memory_bytes": peak_memory_bytes(), "stopped": stopped})
+    yield Event("train", "end", {"stopped": stopped})
     return stopped

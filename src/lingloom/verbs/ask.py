@@ -21,7 +21,7 @@ def run(arguments: list[str]) -> int:
     if words is None:
         return 0
     from ..api import load
-    from ..settings import load as load_settings
+    from ..loading import load as load_settings
 
     model = load(words.names[0])
     asked = load_settings(

@@ -4,10 +4,12 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Any
 
 from ..errors import RecipeError
-from ..settings import COMMAND_LINE, Settings, keys, kinds_of
+from ..loading import COMMAND_LINE
+from ..settings import Settings, describe
 from .table import VERBS
 
 
@@ -59,13 +61,12 @@ def help_of(verb: str, schema: type[Settings] | None) -> str:
     lines = [f"usage: lingloom {verb} {words}".rstrip(), "", f"  {says}"]
     if schema is None:
         return "\n".join(lines)
-    lines += ["", "keys (set as key=value):"]
-    for key, field in keys(schema):
-        if (kinds := kinds_of(field)) is not None:
-            lines.append(f"  {f'{key}.kind':<30} {kinds.default}: one of {', '.join(kinds.rows)}")
-        elif not (isinstance(field.annotation, type) and issubclass(field.annotation, Settings)):
-            default = "" if field.is_required() else f"{field.get_default()!r}: "
-            lines.append(f"  {key:<30} {default}{' '.join((field.description or '').split())}")
+    lines += ["", "keys, set as key=value, with their defaults:"]
+    for key in describe(schema):
+        choices = f"one of {', '.join(key.choices)}. " if key.choices else ""
+        default = "(must be set)" if key.default is None else key.default
+        lines.append(f"  {key.name} = {default}")
+        lines += wrap(choices + key.doc, 96, initial_indent="      ", subsequent_indent="      ")
     return "\n".join(lines)
 
 

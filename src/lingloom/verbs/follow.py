@@ -9,7 +9,9 @@ from types import FrameType
 from typing import Any
 
 from ..pipeline.events import Event
+from ..plan.outcome import Row
 from .console import bytes_text, story, time_text
+from .plan import lines as plan_lines
 
 LINES_PER_RUN = 40
 """Lines of progress that training prints where standard error is not a terminal."""
@@ -51,6 +53,10 @@ class Follower:
         draw = getattr(self, f"_{event.stage}_{event.what}", None)
         if draw is not None:
             draw(event.facts)
+
+    def _plan_end(self, facts: Any) -> None:
+        for line in plan_lines(facts["plan"], detail=False):
+            story(line)
 
     # ------------------------------------------------------------------ text and tokens
 
@@ -123,11 +129,12 @@ class Follower:
         done = step - self._first
         if done < 3:
             return ""
-        return f"  {time_text((time.perf_counter() - self._begun) / done * (self._steps - step))} left"
+        return (
+            f"  {time_text((time.perf_counter() - self._begun) / done * (self._steps - step))} left"
+        )
 
     def _train_end(self, facts: Any) -> None:
         self.stopped = facts["stopped"]
-        self._done(f"           peak memory {bytes_text(facts['peak_memory_bytes'])}")
 
     # ------------------------------------------------------------------ scores
 
@@ -138,9 +145,14 @@ class Follower:
         for score in facts["scores"]:
             self._done(f"measure    {facts['who']}: {score}")
 
-    def _report_end(self, facts: Any) -> None:
+    def _report_progress(self, facts: Any) -> None:
         for sample in facts["samples"]:
-            story(f"sample     {sample['prompt']} … {sample['text']}")
+            self._done(f"sample     {sample.prompt}▸{' '.join(sample.text.split())}")
+
+    def _report_end(self, facts: Any) -> None:
+        story("outcome    what was planned, and what came")
+        for row in facts["rows"]:
+            story(f"           {row.what:<24} {outcome_text(row)}")
         story(f"report     {facts['path']}")
 
     # ------------------------------------------------------------------ lines
@@ -160,3 +172,18 @@ def _encodings(files: list[dict[str, Any]]) -> list[tuple[str, str]]:
     """Files in an encoding that is worth a line: neither ASCII nor UTF-8; the first few."""
     usual = ("", "ascii", "utf-8")
     return [(f["name"], f["encoding"]) for f in files if f["encoding"] not in usual][:5]
+
+
+def outcome_text(row: Row) -> str:
+    """One promise and what became of it, in a line."""
+    text = {"s": time_text, "bytes": bytes_text}.get(row.unit, _count_text)
+    promise = text(row.predicted)
+    if row.low < row.high:
+        promise += f" ({text(row.low)} to {text(row.high)})"
+    if row.actual is None:
+        return f"{promise}; not measured"
+    return f"{promise}; came {text(row.actual)}" + ("" if row.kept else ", outside the band")
+
+
+def _count_text(number: float) -> str:
+    return f"{number:,.0f}"

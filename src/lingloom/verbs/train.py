@@ -30,5 +30,8 @@ def carry_through(recipe_or_run: str, overrides: list[str], *, as_json: bool = F
     if as_json:
         answer({"run": str(folder.path), **folder.read_json("scores.json", {})})
     else:
-        story(f'try        lingloom ask {folder.path} "..."')
+        story(f'next       lingloom ask {folder.path} "The "      lingloom ask {folder.path} "我"')
+        story(f"           lingloom prove {folder.path}        every promise, tried on this run")
+        story(f"           lingloom show {folder.path} batch   what the model really saw")
+        story(f"           open {folder.report} in a browser")
     return 0

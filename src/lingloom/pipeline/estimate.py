@@ -1,0 +1,51 @@
+"""The plan of a recipe: its own figures where they are known, file sizes where they are not."""
+
+from pathlib import Path
+from typing import Any
+
+from ..plan.minutes import TextFigures
+from ..plan.outcome import Outcome, Row, compare
+from ..plan.plan import Limits, Plan, make_plan
+from ..recipe import Recipe
+from ..runs import RunFolder
+from ..text.estimate import text_bytes
+from .prepare import Data
+
+EVALUATION_TOKENS = 1 << 16
+"""Held-out tokens behind each point of the curve; the final scores use all of them."""
+VOCAB = {"bytes": 257, "characters": 4000, "words": 30000}
+"""Supposed size of a vocabulary that only the text decides."""
+
+
+def plan_recipe(recipe: Recipe, *, probe_s: float = 5.0) -> Plan:
+    """What `recipe` will take on this machine, before any of its text is read.
+
+    Raises:
+        RecipeError, MissingError: `text.read` names what is not there.
+    """
+    size, held = text_bytes(recipe.text), recipe.text.heldout_frac
+    figures = TextFigures(size * (1 - held), size * held, eval_tokens=EVALUATION_TOKENS)
+    model, baseline = (_with_vocab(m, recipe.tokens) for m in (recipe.model, recipe.baseline))
+    limits = Limits.here(Path(recipe.out or "."))
+    return make_plan(model, recipe.train, figures, limits, baseline=baseline, probe_s=probe_s)
+
+
+def compare_with_outcome(plan: Plan, run: RunFolder, data: Data) -> list[Row]:
+    """What was promised and what came."""
+    facts = run.read_json("run.json", {})
+    outcome = Outcome(
+        seconds_s=facts.get("seconds_s"),
+        train_s=sum(r["seconds_s"] for r in run.read_log()) or None,
+        memory_bytes=facts.get("peak_memory_bytes"),
+        disk_bytes=sum(p.stat().st_size for p in run.path.rglob("*") if p.is_file()),
+        train_tokens=data.train.tokens,
+        parameters=facts.get("parameters"),
+    )
+    return compare(plan, outcome)
+
+
+def _with_vocab(model: Any, tokens: Any) -> Any:
+    if model is None or model.vocab:
+        return model
+    vocab = getattr(tokens, "vocab", 0) or VOCAB.get(tokens.kind, 0)
+    return model.model_copy(update={"vocab": vocab})

@@ -1,0 +1,42 @@
+"""How much text `text.read` names, from file sizes alone: nothing is read."""
+
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+
+from .installed import COLLECTIONS
+from .places import PACKED, places
+from .read import TextSettings
+
+UNPACKED = 3.5
+"""Bytes of text in a byte of gzip or zstd."""
+TOPICS_BYTES = 470_000
+"""Of `python:topics`, in Python 3.11 to 3.14."""
+DOCSTRING_FRAC = 0.055
+"""Share of the standard library's source that `python:docstrings` is."""
+
+
+def text_bytes(settings: TextSettings) -> float:
+    """About how many bytes of text there are to read; standard input counts as nothing.
+
+    Raises:
+        RecipeError, MissingError: as `read.documents`.
+    """
+    return sum(size for entry in settings.entries for size in _sizes(entry))
+
+
+def _sizes(entry: str) -> Iterator[float]:
+    if entry in COLLECTIONS:
+        yield TOPICS_BYTES if entry == "python:topics" else _docstring_bytes()
+        return
+    for place in places(entry):
+        if place.path is not None:
+            packed = place.path.suffix.lower() in (*PACKED, ".parquet")
+            yield place.path.stat().st_size * (UNPACKED if packed else 1)
+
+
+def _docstring_bytes() -> float:
+    root = Path(sysconfig.get_path("stdlib"))
+    skipped = ("site-packages", "dist-packages", "test")
+    sizes = (p.stat().st_size for p in root.rglob("*.py") if not set(skipped) & set(p.parts))
+    return DOCSTRING_FRAC * sum(sizes)

@@ -1,0 +1,68 @@
+"""`lingloom measure RUN`: bits per byte and perplexity on the held-out part, or on any text."""
+
+from typing import Any
+
+from ..loading import load as load_settings
+from ..measure.perplexity import MeasureSettings, perplexity
+from ..recipe import Recipe
+from ..runs import RunFolder, find_run
+from ..settings import Settings
+from ..text.prepare import TextStats, prepare
+from ..text.read import TextSettings
+from ..text.setaside import JsonlSink
+from .console import answer, read_words, story
+
+
+class MeasureWords(Settings):
+    """Keys of `lingloom measure`."""
+
+    text: TextSettings
+    """What to measure; without text.read it is the run's held-out part. The run's recipe gives the
+    defaults of reading and cleaning."""
+    measure: MeasureSettings = MeasureSettings()
+    """How it is scored."""
+
+
+def run(arguments: list[str]) -> int:
+    """Print every score with its interval; the exit code."""
+    words = read_words("measure", arguments, needs=1, takes=1, schema=MeasureWords)
+    if words is None:
+        return 0
+    from ..api import load
+
+    folder = find_run(words.names[0])
+    settings = load_settings(MeasureWords, _defaults(folder), words.overrides)
+    model = load(folder.path)
+    where: dict[str, Any]
+    if settings.text.entries:
+        stats = TextStats()
+        with (
+            JsonlSink(folder.path / "measured" / "dropped.jsonl") as dropped,
+            JsonlSink(folder.path / "measured" / "set_aside.jsonl") as set_aside,
+        ):
+            documents = (d for _, d in prepare(settings.text, dropped, set_aside, stats))
+            measured = perplexity(model.model, documents, model.tokenizer, settings.measure)
+        where = {"text": settings.text.entries}
+        story(
+            f"{stats.documents:,} documents of {', '.join(settings.text.entries)}; "
+            f"{stats.dropped.total():,} dropped, {stats.set_aside:,} set aside"
+        )
+    else:
+        from ..pipeline.prepare import open_data
+
+        heldout = open_data(folder).heldout
+        measured = perplexity(model.model, heldout, model.tokenizer, settings.measure)
+        where = {"text": "the run's held-out documents"}
+    if words.json:
+        answer({**where, "scores": [score.to_json() for score in measured.scores]})
+    else:
+        for score in measured.scores:
+            print(score)
+    return 0
+
+
+def _defaults(folder: RunFolder) -> dict[str, Any]:
+    """The run's own settings; every document is measured, repeated ones too."""
+    recipe = load_settings(Recipe, folder.recipe)
+    text = recipe.text.model_dump(mode="json") | {"read": [], "dedup": False, "heldout_frac": 0}
+    return {"text": text, "measure": recipe.measure.model_dump(mode="json")}

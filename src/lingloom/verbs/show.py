@@ -1,0 +1,120 @@
+"""`lingloom show RUN [batch|recipe|losses]`: what the model really saw, and how it went."""
+
+from typing import Any
+
+from pydantic import NonNegativeInt, PositiveInt
+
+from ..errors import RecipeError, RunError
+from ..loading import COMMAND_LINE
+from ..runs import RunFolder, find_run
+from ..settings import Settings
+from .console import answer, read_words
+
+
+class ShowSettings(Settings):
+    """Keys of `lingloom show`."""
+
+    step: NonNegativeInt = 0
+    """Which step's batch to show, from 0."""
+    rows: PositiveInt = 4
+    """How many of its sequences."""
+    lines: PositiveInt = 24
+    """How many lines the losses take."""
+
+
+def run(arguments: list[str]) -> int:
+    """Print one view of a run; the exit code."""
+    words = read_words("show", arguments, needs=1, takes=2, schema=ShowSettings)
+    if words is None:
+        return 0
+    from ..loading import load as load_settings
+
+    settings = load_settings(ShowSettings, {}, words.overrides)
+    view = words.names[1] if len(words.names) > 1 else "run"
+    if view not in VIEWS:
+        raise RecipeError(f"'{view}' ({COMMAND_LINE}): show takes {', '.join(VIEWS)}")
+    VIEWS[view](find_run(words.names[0]), settings, words.json)
+    return 0
+
+
+def _run(run: RunFolder, settings: ShowSettings, as_json: bool) -> None:
+    facts, scores = run.read_json("run.json", {}), run.read_json("scores.json", {})
+    if as_json:
+        answer({"run": facts, **scores})
+        return
+    from ..measure.score import Score
+
+    log = run.read_log()
+    print(f"{run.path}: {facts.get('state', 'unknown')}, {log[-1]['step'] if log else 0} steps")
+    for who, each in scores.get("scores", {}).items():
+        for score in each:
+            print(f"  {who}: {Score.from_json(score)}")
+    print(f"  report: {run.report}" if run.report.is_file() else "  no report yet")
+
+
+def _recipe(run: RunFolder, settings: ShowSettings, as_json: bool) -> None:
+    from ..loading import read_tree
+
+    if as_json:
+        answer(read_tree(run.recipe))
+    else:
+        print(run.recipe.read_text("utf-8"), end="")
+
+
+def _losses(run: RunFolder, settings: ShowSettings, as_json: bool) -> None:
+    log = [r for r in run.read_log() if r["loss"] is not None]
+    if as_json:
+        answer(log)
+        return
+    if not log:
+        raise RunError(
+            f"{run.path}: no step was trained yet; see it with: lingloom show {run.path}"
+        )
+    print(f"{'step':>8} {'loss':>8} {'held-out':>8}  nats/token")
+    for part in _parts(log, settings.lines):
+        loss = sum(r["loss"] for r in part) / len(part)
+        heldout = [r["evaluation"]["loss"] for r in part if "evaluation" in r]
+        shown = f"{heldout[-1]:8.3f}" if heldout else " " * 8
+        bar = "█" * round(40 * loss / max(r["loss"] for r in log))
+        print(f"{part[-1]['step']:>8} {loss:8.3f} {shown}  {bar}")
+
+
+def _parts(log: list[dict[str, Any]], lines: int) -> list[list[dict[str, Any]]]:
+    """The log in at most `lines` stretches of equal length."""
+    size = -(-len(log) // lines)
+    return [log[i : i + size] for i in range(0, len(log), size)]
+
+
+def _batch(run: RunFolder, settings: ShowSettings, as_json: bool) -> None:
+    from ..loading import load as load_settings
+    from ..pipeline.prepare import open_data
+    from ..pipeline.train import batches_of
+    from ..recipe import Recipe
+
+    recipe = load_settings(Recipe, run.recipe)
+    data = open_data(run)
+    batches = batches_of(recipe, data)
+    batch = batches.at(settings.step)
+    rows = []
+    for i in range(min(settings.rows, len(batch.ids))):
+        ids, targets = batch.ids[i].tolist(), batch.targets[i].tolist()
+        rows.append(
+            {
+                "text": data.tokenizer.decode(ids),
+                "tokens": [data.tokenizer.decode([t]) or "<|end|>" for t in ids],
+                "ids": ids,
+                "targets": targets,
+            }
+        )
+    if as_json:
+        answer(
+            {"step": settings.step, "documents": batches.document_ids(settings.step), "rows": rows}
+        )
+        return
+    print(f"step {settings.step}: {len(batch.ids)} sequences of {batch.ids.shape[1]} tokens")
+    for i, row in enumerate(rows):
+        print(f"\n--- sequence {i}: {len(row['ids'])} tokens, ids {row['ids'][:8]} ...")
+        print("".join(row["tokens"]))
+
+
+VIEWS = {"run": _run, "batch": _batch, "recipe": _recipe, "losses": _losses}

@@ -1,0 +1,72 @@
+"""The command line answers fast, and clumsy words get clear errors."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from lingloom.cli import main
+from lingloom.verbs.table import VERBS
+
+
+def test_help_names_every_verb_and_imports_nothing_heavy():
+    code = (
+        "import sys\nfrom lingloom.cli import main\nassert main(['--help']) == 0\n"
+        "heavy = {'torch', 'numpy', 'pyarrow', 'pydantic', 'rich', 'yaml'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    for verb in VERBS:
+        assert f"lingloom {verb}" in done.stdout
+
+
+def test_help_answers_within_a_third_of_a_second():
+    times = []
+    for _ in range(5):
+        begun = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "lingloom.cli"], capture_output=True, check=True)
+        times.append(time.perf_counter() - begun)
+    assert min(times) < 0.3
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_explains_itself(verb, capsys):
+    assert main([verb, "--help"]) == 0
+    assert f"usage: lingloom {verb}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["trian"], 2, "error: 'trian' is not a verb; did you mean 'train'?"),
+        (["xyzzy"], 2, "error: 'xyzzy' is not a verb; lingloom --help lists the verbs"),
+        (["train"], 2, "error: usage: lingloom train RECIPE|RUN [key=value ...]"),
+        (
+            ["train", "nowhere.yaml"],
+            2,
+            "error: nowhere.yaml: no such recipe; give the path of a .yaml file",
+        ),
+        (
+            ["ask", "nowhere", "hello"],
+            1,
+            "error: nowhere: no such run (no recipe.yaml in it); start one with: "
+            "lingloom train RECIPE",
+        ),
+        (
+            ["doctor", "--loud"],
+            2,
+            "error: '--loud' (command line): no such option; options are key=value",
+        ),
+    ],
+)
+def test_clumsy_words_get_a_clear_error(words, code, says, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == code
+    assert capsys.readouterr().err.strip() == says
+
+
+def test_doctor_finds_what_is_installed(capsys):
+    assert main(["doctor"]) == 0
+    out = capsys.readouterr().out
+    assert "✓ torch" in out and "GFLOP/s" in out and "memory allocator" in out
