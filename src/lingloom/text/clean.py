@@ -38,6 +38,7 @@ _EITHER = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069"
     "\ufeff\ufff9-\ufffb\ufffe\uffff]"
 )
+_BETWEEN = "\n\n\n"
 _BLANKS = " \t\xa0\u3000"
 _BLANK_RUN = re.compile("\n{3,}")
 _MARKS_RUN = re.compile("[\u0300-\u036f]{64,}")
@@ -45,16 +46,22 @@ _MARKS_RUN = re.compile("[\u0300-\u036f]{64,}")
 
 def clean(text: str, settings: CleanSettings) -> str:
     """`text` made regular; text that is regular already comes back as it is."""
-    if settings.strip_control and _has_removed(text):
-        text = _REMOVED.sub("", _LINE_ENDS.sub("\n", text))
+    return clean_all([text], settings)[0]
+
+
+def clean_all(texts: list[str], settings: CleanSettings) -> list[str]:
+    """Each of `texts` made regular; whether there is anything to do is asked once for all."""
+    joined = _BETWEEN.join(texts)
+    if settings.strip_control and _has_removed(joined):
+        texts = [_without_control(text) for text in texts]
+        joined = _BETWEEN.join(texts)
     if settings.normalise != "none":
         form: Literal["NFC", "NFKC"] = "NFC" if settings.normalise == "nfc" else "NFKC"
-        # Python sorts a run of marks in quadratic time, and no writing has such runs
-        if not is_normalized(form, text) and not _MARKS_RUN.search(text):
-            text = normalize(form, text)
-    if settings.strip_blanks:
-        text = _without_blanks(text)
-    return text
+        if not is_normalized(form, joined):
+            texts = [_normal(form, text) for text in texts]
+    if settings.strip_blanks and (_may_have_blanks(joined, len(texts))):
+        texts = [_without_blanks(text) for text in texts]
+    return texts
 
 
 def too_short(text: str, settings: CleanSettings) -> str | None:
@@ -71,9 +78,33 @@ def _has_removed(text: str) -> bool:
     return _EITHER.search(text) is not None
 
 
+def _without_control(text: str) -> str:
+    if _EITHER.search(text) is None:
+        return text
+    return _REMOVED.sub("", _LINE_ENDS.sub("\n", text))
+
+
+def _normal(form: Literal["NFC", "NFKC"], text: str) -> str:
+    # Python sorts a run of marks in quadratic time, and no writing has such runs
+    if is_normalized(form, text) or _MARKS_RUN.search(text):
+        return text
+    return normalize(form, text)
+
+
+def _may_have_blanks(joined: str, texts: int) -> bool:
+    """Whether some line ends in a blank or some line feeds are too many; ends of texts included."""
+    return (
+        any(blank + "\n" in joined for blank in _BLANKS)
+        or joined.endswith(tuple(_BLANKS + "\n"))
+        or joined.startswith("\n")
+        or "\n\n\n\n" in joined
+        or joined.count(_BETWEEN) != texts - 1
+    )
+
+
 def _without_blanks(text: str) -> str:
     # by lines and not by a pattern such as ' +\n', which is quadratic in a long run of spaces
-    if " \n" in text or "\t\n" in text or "\u3000\n" in text or "\xa0\n" in text:
+    if any(blank + "\n" in text for blank in _BLANKS):
         text = "\n".join([line.rstrip(_BLANKS) for line in text.split("\n")])
     if "\n\n\n" in text:
         text = _BLANK_RUN.sub("\n\n", text)

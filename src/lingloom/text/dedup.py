@@ -8,6 +8,7 @@ from hashlib import blake2b
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
+from typing import cast
 
 import numpy as np
 
@@ -22,7 +23,12 @@ _DIGEST = np.dtype(
 
 def digest(text: str) -> bytes:
     """The 16 bytes that stand for `text`; the same on every machine."""
-    return blake2b(text.encode(), digest_size=DIGEST_BYTES).digest()
+    return digest_of_bytes(text.encode())
+
+
+def digest_of_bytes(raw: bytes) -> bytes:
+    """`digest` where the UTF-8 bytes of the text are at hand."""
+    return blake2b(raw, digest_size=DIGEST_BYTES).digest()
 
 
 class SeenDigests:
@@ -72,7 +78,7 @@ class SeenDigests:
             place = np.searchsorted(store, asked)
             place[place == len(store)] = 0
             found |= store[place] == asked
-        return list(found)
+        return cast(list[bool], found.tolist())
 
     def _sort_fresh(self) -> None:
         fresh = np.array(list(self._fresh), _DIGEST)

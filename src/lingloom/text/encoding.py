@@ -79,10 +79,10 @@ def recognise(sample: bytes) -> Guess:
     judged = _from_first_high_byte(sample)
     scores = {name: _score_chinese(judged, name) for name in ("gb18030", "big5hkscs")}
     best, score = _best(scores | {"latin-1": _score_western(judged)} | _score_wide(sample))
-    if controls > 0.02 * len(sample) and not best.startswith("utf-16"):
+    if controls > 2 + 0.02 * len(sample) and not best.startswith("utf-16"):
         return Guess("binary")
     if score < _ENOUGH:
-        return Guess("binary" if controls > 0.005 * len(sample) else "utf-8")
+        return Guess("binary" if controls > 2 + 0.005 * len(sample) else "utf-8")
     if best == "latin-1" and re.search(rb"[\x80-\x9f]", judged):
         return Guess("cp1252")  # the places where cp1252 adds marks to Latin-1
     return Guess(best)

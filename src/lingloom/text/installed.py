@@ -20,6 +20,8 @@ SHORTEST_CHARS = 80
 """Docstrings below this are signatures and one-liners."""
 
 _LEFT_OUT = {"test", "tests", "idle_test", "site-packages", "dist-packages", "__pycache__"}
+_BLOCKS = ("body", "handlers", "orelse", "finalbody", "cases")
+_STATEMENTS = (ast.stmt, ast.ExceptHandler, ast.match_case)
 
 
 def topics(source: Source) -> Labelled:
@@ -73,8 +75,8 @@ def _docstrings_of(tree: ast.Module) -> Iterator[tuple[int, str]]:
             text = ast.get_docstring(node)
             if text:
                 yield node.body[0].lineno, text
-        inner = [n for field in ("body", "orelse", "finalbody") for n in getattr(node, field, [])]
-        waiting += reversed([n for n in inner if isinstance(n, ast.stmt)])
+        inner = [n for block in _BLOCKS for n in getattr(node, block, [])]
+        waiting += reversed([n for n in inner if isinstance(n, _STATEMENTS)])
 
 
 COLLECTIONS: dict[str, Callable[[Source], Labelled]] = {

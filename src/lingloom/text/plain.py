@@ -23,8 +23,9 @@ def plain(
     """
     first = next(chunks, "")
     if unit == "auto":
-        blank = first.count("\n\n")
-        unit = "paragraph" if 40 * blank >= first.count("\n") and blank else "line"
+        inner = first.strip("\n")
+        blank = inner.count("\n\n") - source.report.set_aside  # which left blank lines behind
+        unit = "paragraph" if blank > 0 and 40 * blank >= inner.count("\n") else "line"
     source.report.unit = unit
     end_of_unit = {"line": "\n", "paragraph": "\n\n"}.get(unit)
     line, part, rest = 1, 1, ""

@@ -4,18 +4,18 @@ Every line and document that comes in is kept, dropped with a reason, or set asi
 the three are counted apart and must add up.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ..errors import DataError
-from .clean import clean, too_short
-from .dedup import SeenDigests, digest
+from .clean import clean_all, too_short
+from .dedup import SeenDigests, digest_of_bytes
 from .document import Document
 from .read import TextSettings, documents
 from .setaside import FileReport, Sink, listed
-from .split import split_of_digest
+from .split import splits_of
 
 _BATCH_CHARS = 1 << 18
 """Documents are looked up among the digests together, in batches of about this size."""
@@ -35,7 +35,7 @@ class TextStats:
     """Documents dropped, by reason."""
     dropped_bytes: int = 0
     """UTF-8 bytes of their cleaned text."""
-    by_source: dict[str, Counter[str]] = field(default_factory=dict)
+    by_source: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     """For each source: documents 'kept' and 'dropped', and 'kept_bytes'."""
 
     @property
@@ -62,7 +62,7 @@ class TextStats:
         """in = kept + dropped + set aside, in all and for each source."""
         assert self.came_in == self.kept.total() + self.dropped.total() + self.set_aside
         for file in self.files:
-            of_source = self.by_source.get(file.name, Counter())
+            of_source = self.by_source[file.name]
             assert file.documents == of_source["kept"] + of_source["dropped"], file.name
 
     def as_dict(self) -> dict[str, Any]:
@@ -117,7 +117,8 @@ def _batches(read: Iterator[Document]) -> Iterator[list[Document]]:
         if size >= _BATCH_CHARS:
             yield batch
             batch, size = [], 0
-    yield batch
+    if batch:
+        yield batch
 
 
 def _judge(
@@ -127,26 +128,26 @@ def _judge(
     dropped: Sink,
     stats: TextStats,
 ) -> Iterator[tuple[str, Document]]:
-    texts = [clean(document.text, settings.clean) for document in batch]
-    digests = [digest(text) for text in texts]
+    texts = clean_all([document.text for document in batch], settings.clean)
+    raws = [text.encode() for text in texts]
+    digests = [digest_of_bytes(raw) for raw in raws]
     reasons = [too_short(text, settings.clean) for text in texts]
     if settings.dedup:
         new = iter(seen.add([d for d, why in zip(digests, reasons, strict=True) if why is None]))
         reasons = [why or (None if next(new) else "duplicate") for why in reasons]
-    for document, text, mark, why in zip(batch, texts, digests, reasons, strict=True):
-        counts = stats.by_source.setdefault(document.source, Counter())
-        size = len(text) if text.isascii() else len(text.encode())
+    splits = splits_of(digests, settings.heldout_frac, settings.split_seed)
+    for document, text, raw, why, split in zip(batch, texts, raws, reasons, splits, strict=True):
+        counts = stats.by_source[document.source]
         if why is not None:
             stats.dropped[why] += 1
-            stats.dropped_bytes += size
+            stats.dropped_bytes += len(raw)
             counts["dropped"] += 1
             dropped({"id": document.id, "source": document.source, "reason": why, "text": text})
             continue
-        split = split_of_digest(mark, settings.heldout_frac, settings.split_seed)
         stats.kept[split] += 1
-        stats.kept_bytes[split] += size
+        stats.kept_bytes[split] += len(raw)
         counts["kept"] += 1
-        counts["kept_bytes"] += size
+        counts["kept_bytes"] += len(raw)
         if text is not document.text:
             document = Document(text, document.id, document.source, document.meta)
         yield split, document

@@ -58,8 +58,8 @@ class TextSettings(Settings):
     def _known_encoding(cls, name: str) -> str:
         try:
             if name != "auto":
-                b"".decode(name)
-        except LookupError:
+                "\n".encode(name)
+        except (LookupError, UnicodeError):
             raise ValueError(
                 f"'{name}' is not an encoding; use auto, utf-8, gb18030, big5hkscs, "
                 "utf-16-le, utf-16-be, latin-1 or another that Python knows"
@@ -90,15 +90,13 @@ def documents(
     """
     reports = [] if reports is None else reports
     found = _all_places(settings.entries)
-    count = 0
     for place in found:
         source = Source(place.name, FileReport(place.name), set_aside)
         reports.append(source.report)
         for label, text in _labelled(place, source, settings):
             source.report.documents += 1
-            count += 1
             yield Document(text, f"{place.name}:{label}", place.name)
-    if not count:
+    if not sum(r.documents for r in reports):
         raise DataError(_nothing_to_read(settings.entries, reports))
 
 

@@ -70,7 +70,7 @@ def _gunzip(file: BinaryIO, damaged: Callable[[str], None]) -> Iterator[bytes]:
 
 
 def _unzstd(file: BinaryIO, damaged: Callable[[str], None]) -> Iterator[bytes]:
-    unpacked = pa.CompressedInputStream(pa.PythonFile(file, "r"), "zstd")
+    unpacked = pa.CompressedInputStream(pa.PythonFile(_Borrowed(file), "r"), "zstd")
     while True:
         try:
             piece = unpacked.read(_ZSTD_PIECE_BYTES)
@@ -80,3 +80,15 @@ def _unzstd(file: BinaryIO, damaged: Callable[[str], None]) -> Iterator[bytes]:
         if not piece:
             return
         yield piece
+
+
+class _Borrowed:
+    """A file that Arrow may read and not close."""
+
+    closed = False
+
+    def __init__(self, file: BinaryIO):
+        self.read = file.read
+
+    def close(self) -> None:
+        pass
