@@ -180,7 +180,7 @@ class _Reading:
             known = [key for key, _ in keys(self.schema, self.tree)]
             for path, problem in _problems(error, values, schema, prefix, known):
                 if not path or path[0] not in wrong:
-                    self._say(prefix + ".".join(path), problem)
+                    self._say(prefix + ".".join(path), problem, within=True)
             return None
 
     def _section(self, found: FieldInfo, value: Any, key: str) -> Settings | None:
@@ -204,10 +204,13 @@ class _Reading:
             self._say(f"{key}.kind", f"'{kind}' is not one of {options}{hint}")
         return None
 
-    def _say(self, key: str, problem: str) -> None:
-        """Note a mistake about `key` with the place where it was set."""
+    def _say(self, key: str, problem: str, *, within: bool = False) -> None:
+        """Note a mistake about `key`, or within it, with the place where it was set."""
         key = key.rstrip(".")
-        hand = any(key == k or key.startswith(f"{k}.") for k in self.by_hand)
+        hand = any(
+            key == k or key.startswith(f"{k}.") or (within and k.startswith(f"{key}."))
+            for k in self.by_hand
+        )
         place = COMMAND_LINE if hand else self.where
         self.mistakes.append(f"{key or 'recipe'} ({place}): {problem}")
 
@@ -321,10 +324,17 @@ def _problem(e: Any, key: str, schema: type[Settings], known: list[str]) -> str:
 
 
 def _nearest_key(key: str, known: list[str]) -> str:
-    """A hint at the key that may be meant: one with the same last word, or written alike."""
-    same = [k for k in known if k.rpartition(".")[2] == key.rpartition(".")[2]]
-    near = get_close_matches(key, same, n=1, cutoff=0) or get_close_matches(key, known, n=1)
-    return f"; did you mean '{near[0]}'?" if near else ""
+    """A hint at the key that may be meant: the same name elsewhere, or one written alike."""
+    section, _, last = key.rpartition(".")
+    names = {k.rpartition(".")[2]: k for k in reversed(known)}
+    beside = {k.rpartition(".")[2]: k for k in known if k.rpartition(".")[0] == section}
+    if last in names:
+        return f"; did you mean '{names[last]}'?"
+    if near := get_close_matches(last, beside, n=1):
+        return f"; did you mean '{beside[near[0]]}'?"
+    if near := get_close_matches(last, names, n=1, cutoff=0.75):
+        return f"; did you mean '{names[near[0]]}'?"
+    return ""
 
 
 def _nearest_file(path: Path) -> str:

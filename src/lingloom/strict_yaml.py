@@ -70,10 +70,13 @@ def dump(tree: dict[str, Any]) -> str:
 def _problem(error: yaml.YAMLError) -> str:
     """PyYAML's complaint in one line."""
     if isinstance(error, yaml.reader.ReaderError):
-        return f"character U+{ord(error.character):04X} may not stand in YAML; delete it"
+        return f"character U+{error.character:04X} may not stand in YAML; delete it"
     problem = str(getattr(error, "problem", None) or error)
     if "'\\t'" in problem:
         return "a tab stands where YAML wants spaces; indent with spaces"
+    context = str(getattr(error, "context", None))
+    if context in ("while scanning an alias", "while scanning an anchor"):
+        return f"a text that starts with '{'*' if 'alias' in context else '&'}' wants quotes"
     if problem == "but found another document":
         return "a second document starts here; a recipe is one document, without '---' inside"
     return f"not YAML: {problem}" if not isinstance(error, _Refused) else problem
