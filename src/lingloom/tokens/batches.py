@@ -79,7 +79,7 @@ class Batches:
         return list(found)
 
     def starts(self, step: int) -> np.ndarray:
-        """Where the rows of `step` begin on the ring, (B,) int64; at or beyond its length stands for
+        """Where the rows of `step` begin on the ring, (B,) int64; beyond its end stands for
         the same place one round earlier."""
         rows = step * self.batch + np.arange(self.batch)
         epochs, within = np.divmod(rows, self.windows)
