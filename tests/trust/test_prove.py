@@ -15,7 +15,8 @@ from lingloom.tokens.bytelevel import BytesSettings
 from lingloom.tokens.shards import Shards
 from lingloom.tokens.words import WordsSettings
 from lingloom.tokens.write import write_shards
-from lingloom.train.settings import TrainSettings
+from lingloom.train.schedule import CosineSettings
+from lingloom.train.settings import RegulariseSettings, TrainSettings
 from lingloom.trust import serving_proofs, training_proofs
 from lingloom.trust.evidence import Evidence
 from lingloom.trust.prove import prove
@@ -41,7 +42,14 @@ def folder(tmp_path_factory):
 
 def evidence(folder, settings=NEURAL[0], precision="fp32", packing="stream"):
     torch.manual_seed(1)
-    train = TrainSettings(steps=50, batch=12, precision=precision, packing=packing)
+    train = TrainSettings(
+        steps=50,
+        batch=12,
+        precision=precision,
+        packing=packing,
+        schedule=CosineSettings(warmup=40),
+        regularise=RegulariseSettings(patience=2, ema=0.9),
+    )
     return Evidence(
         settings.build(),
         BytesSettings().train(TEXTS),

@@ -20,7 +20,7 @@ from .evidence import Evidence, Proof, TrainingBatches
 
 ROWS = 8
 """Sequences of a batch that are tried; the claims hold for any number or for none."""
-RESUME_AFTER = 3
+RESUME_STEPS = 6
 PACKED_DOCUMENTS = 4
 SAMPLE = 1_000_000
 """Windows of an epoch that are checked; of more, the first so many."""
@@ -80,30 +80,27 @@ def packing(run: Evidence) -> Proof:
 
 
 def resume(run: Evidence) -> Proof:
-    """Six steps against three, a stop, and three from the checkpoint."""
+    """Six steps of the run's own plan against three, a stop, and three from the checkpoint."""
     assert run.open_batches is not None
-    steps = 2 * RESUME_AFTER
+    steps = min(RESUME_STEPS, run.train.steps)
     batches = run.open_batches()
-    changes = {"steps": steps, "batch": min(ROWS, run.train.batch), "eval_every": 0}
     quiet = run.train.regularise.model_copy(update={"patience": 0})
-    settings = run.train.model_copy(update={**changes, "regularise": quiet, "tensorboard": False})
-    straight = deepcopy(run.model)
-    expected = list(_losses(run, straight, batches, settings, folder=None, stop_after=steps))
+    changes = {"batch": min(ROWS, run.train.batch), "eval_every": 0, "tensorboard": False}
+    settings = run.train.model_copy(update={**changes, "regularise": quiet})
+    straight, again = deepcopy(run.model), deepcopy(run.model)
+    expected = list(_losses(run, straight, batches, settings, None, steps))
     with tempfile.TemporaryDirectory() as folder:
         where = Path(folder)
-        first = _losses(run, deepcopy(run.model), batches, settings, where, RESUME_AFTER)
-        again = deepcopy(run.model)
+        first = list(_losses(run, deepcopy(run.model), batches, settings, where, steps // 2))
         with torch.no_grad():  # the checkpoint alone must bring the weights back
             for weight in again.parameters():
                 weight.zero_()
-        stopped = list(first)
-        resumed = stopped + list(_losses(run, again, batches, settings, where, stop_after=steps))
-    same_weights = all(
-        torch.equal(a, b) for a, b in zip(straight.parameters(), again.parameters(), strict=True)
-    )
+        resumed = first + list(_losses(run, again, batches, settings, where, steps))
+    pairs = zip(straight.parameters(), again.parameters(), strict=True)
+    same_weights = all(torch.equal(a, b) for a, b in pairs)
     return Proof(
         "resumed = straight",
-        f"{steps} steps straight and {len(stopped)} + stop + {steps - len(stopped)} give the same "
+        f"{steps} steps straight and {len(first)} + stop + {steps - len(first)} give the same "
         f"losses and weights, bit for bit ({run.train.precision})",
         expected == resumed and same_weights,
         {
