@@ -53,7 +53,8 @@ class _BlockAttention(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
         shape = q.shape
-        q, k, v = _heads(q, shape[-1] ** -0.5), _heads(k), _heads(v)  # each (B * H, T, D)
+        q = q.clone(memory_format=torch.contiguous_format).mul_(shape[-1] ** -0.5)
+        q, k, v = _heads(q), _heads(k), _heads(v)  # each (B * H, T, D)
         out, kept = torch.empty_like(q), []
         for start, stop in _blocks(shape[2]):
             p = _probabilities(q, k, mask, shape, start, stop)
@@ -94,10 +95,9 @@ def _probabilities(
     return torch.softmax(scores, -1)
 
 
-def _heads(x: Tensor, scale: float = 1.0) -> Tensor:
-    """(B, H, T, D) in whatever order -> (B * H, T, D) in that order of memory, scaled."""
-    flat = torch.mul(x, scale, out=x.new_empty(x.shape)) if scale != 1.0 else x.contiguous()
-    return flat.view(-1, *x.shape[2:])
+def _heads(x: Tensor) -> Tensor:
+    """(B, H, T, D), however it lies in memory -> (B * H, T, D), each head in one piece."""
+    return x.reshape(-1, *x.shape[2:])
 
 
 def _blocks(tokens: int) -> Iterator[tuple[int, int]]:
