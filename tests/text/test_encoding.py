@@ -149,6 +149,16 @@ def test_a_character_cut_by_a_piece_border_is_whole_again(tmp_path):
             assert report.set_aside == 0
 
 
+@pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be"])
+def test_halves_of_two_wide_characters_are_no_line_end(tmp_path, codec):
+    lines = [f"{i} 一ਅ一ਅ" * 9 for i in range(20_000)]  # U+4E00 and U+0A05 hold the bytes 00 and 0A
+    path = tmp_path / "a.txt"
+    path.write_bytes("\n".join(lines).encode(codec))
+    texts, report = read(path, unit="line")
+    assert texts == lines
+    assert (report.encoding, report.set_aside) == (codec, 0)
+
+
 def test_line_ends_of_windows_and_of_old_macintoshes_are_line_ends(tmp_path):
     path = tmp_path / "a.txt"
     for end in ("\r\n", "\r"):

@@ -1,6 +1,8 @@
+import csv
 import gzip
 import io
 import json
+import random
 import sys
 import tracemalloc
 
@@ -176,6 +178,31 @@ def test_csv_values_may_hold_commas_quotes_and_line_ends(tmp_path):
         (f"{path}:5", "plain"),
         (f"{path}:6", "x"),
     ]
+
+
+def test_csv_is_read_as_the_csv_module_reads_it(tmp_path):
+    rng = random.Random(1)
+    values = [
+        "",
+        "a",
+        "a,b",
+        '"',
+        'say ""',
+        "x\ny",
+        "\n\n",
+        "从前，有",
+        ' "b"',
+        "\t",
+        '5" pipe',
+        ",,",
+    ]
+    rows = [[rng.choice(values) for _ in range(3)] + [f"row {i}"] for i in range(3000)]
+    path = tmp_path / "t.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([["a", "b", "c", "text"], *rows])
+    for column, name in enumerate(["a", "b", "c", "text"]):
+        found = [d.text for d in read(read=str(path), field=name)]
+        assert found == [row[column] for row in rows]
 
 
 def test_a_csv_value_may_be_longer_than_the_csv_module_allows(tmp_path):

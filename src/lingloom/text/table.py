@@ -1,8 +1,7 @@
 """csv and tsv: the text column of each record, however many lines a quoted value spans."""
 
-import csv
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from difflib import get_close_matches
 
 from ..errors import DataError
@@ -57,51 +56,69 @@ def _records(
     """(first line, values, raw) of csv records; quoted values may hold commas and line ends."""
     waiting: deque[tuple[int, str]] = deque()
     while True:
-        line, raw = waiting.popleft() if waiting else next(lines, (0, ""))
-        if not line:
+        first, raw = waiting.popleft() if waiting else next(lines, (0, ""))
+        if not first:
             return
-        taken = [(line, raw)]
-        odd, size = raw.count('"') % 2, len(raw)
-        while odd and size < _RECORD_CHARS:
-            more = waiting.popleft() if waiting else next(lines, (0, ""))
-            if not more[0]:
+        if '"' not in raw:
+            yield first, raw.split(","), raw
+            continue
+        record, taken, size, last = _Record(), [raw], len(raw), first
+        rest = []
+        record.take(raw)
+        while record.open and size < _RECORD_CHARS:
+            line, more = waiting.popleft() if waiting else next(lines, (0, ""))
+            if not line:
                 break
+            rest.append((line, more))
+            record.held.append("\n" * (line - last - 1))  # blank lines had been left out
+            record.take(more)
             taken.append(more)
-            odd, size = (odd + more[1].count('"')) % 2, size + len(more[1])
-        if odd:  # take this line alone for broken, and read the ones after it again
-            source.set_aside(line, "a quote is opened and not closed", raw)
-            waiting.extendleft(reversed(taken[1:]))
-        elif '"' not in raw:
-            yield line, raw.split(","), raw
+            size, last = size + len(more), line
+        if record.open:  # take this line alone for broken, and read the ones after it again
+            source.set_aside(first, "a quote is opened and not closed", raw)
+            waiting.extendleft(reversed(rest))
         else:
-            whole = _with_blank_lines(taken)
-            yield line, _split_quoted(whole), whole
+            yield first, record.values, "\n".join(taken)
 
 
-def _with_blank_lines(taken: Sequence[tuple[int, str]]) -> str:
-    """Lines joined again; a blank line inside a quoted value had been left out."""
-    first = taken[0][0]
-    joined = [""] * (taken[-1][0] - first + 1)
-    for line, raw in taken:
-        joined[line - first] = raw
-    return "\n".join(joined)
+class _Record:
+    """The values of one record, taken line by line.
 
+    A quote counts at the start of a value only; what stands between its end and the next comma is
+    kept. (The csv module has one limit of length for the whole process, and stops at stray marks.)
+    """
 
-def _split_quoted(record: str) -> list[str]:
-    # csv.field_size_limit is one for the whole process, so longer values are split by hand
-    if len(record) < csv.field_size_limit():
-        return next(csv.reader([record], strict=False))
-    values, start = [], 0
-    while start <= len(record):
-        if record.startswith('"', start):
-            end = start + 1
-            while record.startswith('""', end := record.find('"', end)):
-                end += 2
-            values.append(record[start + 1 : end].replace('""', '"'))
-            start = record.find(",", end) + 1 or len(record) + 1
-        else:
-            end = record.find(",", start)
-            end = len(record) if end < 0 else end
-            values.append(record[start:end])
-            start = end + 1
-    return values
+    def __init__(self) -> None:
+        self.values: list[str] = []
+        self.held: list[str] = []
+        """Parts of the quoted value that is open."""
+        self.open = False
+
+    def take(self, line: str) -> None:
+        start = 0
+        while start <= len(line):
+            if self.open or line.startswith('"', start):
+                start = self._quoted(line, start if self.open else start + 1)
+            else:
+                comma = line.find(",", start)
+                comma = len(line) if comma < 0 else comma
+                self.values.append(line[start:comma])
+                start = comma + 1
+
+    def _quoted(self, line: str, start: int) -> int:
+        """Read on inside quotes; where the next value starts, or beyond the line."""
+        self.open = True
+        end = line.find('"', start)
+        while end >= 0 and line.startswith('""', end):
+            self.held.append(line[start : end + 1])
+            start = end + 2
+            end = line.find('"', start)
+        if end < 0:
+            self.held.append(line[start:] + "\n")
+            return len(line) + 1
+        comma = line.find(",", end)
+        comma = len(line) if comma < 0 else comma
+        self.held += (line[start:end], line[end + 1 : comma])
+        self.values.append("".join(self.held))
+        self.held, self.open = [], False
+        return comma + 1
