@@ -5,10 +5,9 @@ Run by `make docs`; a test fails when the page and the code disagree.
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args
 
 from lingloom.recipe import Recipe
-from lingloom.settings import Kinds, Settings, kinds_of
+from lingloom.settings import Kinds, Settings, describe, kinds_of, section_of
 
 PAGE = Path(__file__).with_name("recipe.md")
 
@@ -31,22 +30,20 @@ def page() -> str:
 def section(schema: type[Settings], prefix: str, title: str) -> Iterator[str]:
     """One table of keys, then the sections below it."""
     yield from [f"## {title}", "", " ".join((schema.__doc__ or "").split()), ""]
-    plain, nested = [], []
-    for name, field in schema.model_fields.items():
-        kinds, inner = kinds_of(field), inner_of(field.annotation)
-        if kinds or inner:
-            nested.append((f"{prefix}{name}", kinds, inner))
-        elif name != "kind":
-            default = "required" if field.is_required() else f"`{field.get_default()!r}`"
-            says = " ".join((field.description or "").split()).replace("|", "\\|")
-            plain.append(f"| `{prefix}{name}` | {default} | {says} |")
+    plain = []
+    for key in describe(schema, prefix=prefix):
+        if "." in key.name.removeprefix(prefix):
+            continue
+        default = "required" if key.default is None else f"`{key.default}`"
+        choices = f"One of {', '.join(f'`{c}`' for c in key.choices)}. " if key.choices else ""
+        plain.append(f"| `{key.name}` | {default} | {choices}{key.doc} |")
     if plain:
         yield from ["| key | default | meaning |", "|---|---|---|", *plain, ""]
-    for key, kinds, inner in nested:
-        if kinds:
-            yield from families(key, kinds)
-        elif inner:
-            yield from section(inner, f"{key}.", key)
+    for name, field in schema.model_fields.items():
+        if kinds := kinds_of(field):
+            yield from families(f"{prefix}{name}", kinds)
+        elif inner := section_of(field, None):
+            yield from section(inner, f"{prefix}{name}.", f"{prefix}{name}")
 
 
 def families(key: str, kinds: Kinds) -> Iterator[str]:
@@ -54,12 +51,6 @@ def families(key: str, kinds: Kinds) -> Iterator[str]:
     for kind in kinds.rows:
         default = " (default)" if kind == kinds.default else ""
         yield from section(kinds.settings_class(kind), f"{key}.", f"{key}.kind: {kind}{default}")
-
-
-def inner_of(annotation: object) -> type[Settings] | None:
-    """The settings class of a nested section, or None."""
-    options = [annotation, *get_args(annotation)]
-    return next((o for o in options if isinstance(o, type) and issubclass(o, Settings)), None)
 
 
 if __name__ == "__main__":

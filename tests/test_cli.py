@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -19,15 +18,6 @@ def test_help_names_every_verb_and_imports_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     for verb in VERBS:
         assert f"lingloom {verb}" in done.stdout
-
-
-def test_help_answers_within_a_third_of_a_second():
-    times = []
-    for _ in range(5):
-        begun = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "lingloom.cli"], capture_output=True, check=True)
-        times.append(time.perf_counter() - begun)
-    assert min(times) < 0.3
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -1,0 +1,119 @@
+"""What the README and the recipes promise is run, not believed."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import lingloom
+from lingloom.cli import main
+from lingloom.runs import RunFolder
+from lingloom.verbs.table import VERBS
+
+ROOT = Path(__file__).parents[1]
+README, CHINESE = (ROOT / name for name in ("README.md", "README.zh.md"))
+RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
+TEXT = "\n".join(f"line {i} of a small text, 第 {i} 行" for i in range(400))
+SHRUNK = {
+    "char_gpt": ["model.layers=1", "model.heads=2", "model.width=32", "model.context=32"],
+    "llama_30m": [
+        *("tokens.vocab=300", "model.layers=1", "model.heads=2", "model.kv_heads=1"),
+        *("model.width=32", "model.context=32", "train.compile=false", "train.steps=3"),
+        *("train.schedule.warmup=1", "text.heldout_frac=0.1"),
+    ],
+    "gpt2_small": [
+        *("tokens.vocab=300", "model.layers=1", "model.heads=2", "model.width=32"),
+        *("model.context=32", "train.steps=3", "train.schedule.warmup=1", "text.heldout_frac=0.1"),
+    ],
+    "ngram_words": ["text.heldout_frac=0.1"],
+}
+"""What makes a recipe small enough for a test; all else stays as the recipe says."""
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    fences = re.findall(r"^```(\w*)\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    return [body for name, body in fences if name == language]
+
+
+def commands(page: Path) -> list[list[str]]:
+    lines = "".join(blocks(page, "sh")).splitlines()
+    return [shlex.split(line, comments=True) for line in lines if line.strip()]
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch) -> Path:
+    for name in ("input.txt", "train.txt", "book.txt", "other.txt", "data/text.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(TEXT, "utf-8")
+    shutil.copytree(ROOT / "recipes", tmp_path / "recipes")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_both_readmes_show_the_same_commands_and_code():
+    assert commands(README) == commands(CHINESE)
+    for language in ("yaml", "python"):
+        english, chinese = (blocks(page, language) for page in (README, CHINESE))
+        assert len(english) == len(chinese) == 1
+    assert README.read_text("utf-8").count("\n## ") == CHINESE.read_text("utf-8").count("\n## ")
+
+
+def test_the_tree_in_the_readme_is_the_tree_on_disk():
+    tree = next(block for block in blocks(README, "") if block.startswith("src/lingloom/"))
+    named = set(re.findall(r"^  ([\w/.]+?)/? ", tree, re.MULTILINE))
+    package = ROOT / "src/lingloom"
+    there = {p.name for p in package.iterdir() if p.suffix == ".py" or (p / "__init__.py").exists()}
+    assert {name.rstrip("/") for name in named} == there - {"__init__.py"}
+
+
+def test_the_two_commands_exist_and_every_verb_is_shown():
+    shown = commands(README)
+    for target in ("demo", "test"):
+        assert ["make", target] in shown
+        done = subprocess.run(
+            ["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=True
+        )
+        assert "pytest" in done.stdout or "lingloom demo" in done.stdout
+    assert {words[1] for words in shown if words[0] == "lingloom"} == set(VERBS)
+
+
+def test_every_command_of_the_readme_runs(here):
+    for words in commands(README):
+        if words[0] != "lingloom":
+            continue
+        verb, rest = words[1], words[2:]
+        if verb == "demo":  # the whole way, with fewer steps
+            rest += ["train.steps=2", "train.batch=2", "train.eval_every=0"]
+        if verb == "train" and rest[0].startswith("recipes/"):
+            rest += [*SHRUNK["char_gpt"], "train.batch=2", "train.steps=3", "text.max_chars=200"]
+        assert main([verb, *rest]) == 0, " ".join(words)
+
+
+def test_the_python_of_the_readme_runs(here):
+    lingloom.train("recipes/ngram_words.yaml", "out=runs/demo", *SHRUNK["ngram_words"])
+    code = blocks(README, "python")[0].replace("max_new_tokens=100", "max_new_tokens=5")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "bits per byte" in done.stdout
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda p: p.stem)
+def test_every_recipe_trains_three_steps(recipe, here):
+    assert recipe.read_text("utf-8").startswith("# "), "the first line says what it makes"
+    words = ["text.max_chars=200", *SHRUNK[recipe.stem]]
+    if recipe.stem != "ngram_words":
+        words += ["train.batch=2", "train.steps=3", "train.eval_every=0"]
+    lingloom.train(f"recipes/{recipe.name}", *words)
+    assert RunFolder(f"runs/{recipe.stem}").read_json("run.json")["state"] == "finished"
+
+
+def test_the_recipe_reference_is_what_the_code_says():
+    sys.path.insert(0, str(ROOT / "docs"))
+    try:
+        import generate
+    finally:
+        sys.path.pop(0)
+    assert generate.PAGE.read_text("utf-8") == generate.page(), "run: make docs"
