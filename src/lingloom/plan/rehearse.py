@@ -1,0 +1,163 @@
+"""What training holds in memory, found by rehearsing it with tensors that hold no numbers.
+
+The rehearsal runs the model's own code, the objective's, autograd's and the optimizer's, so it
+needs no formula per family and cannot fall behind the code. It allocates nothing and computes
+nothing: a model of any size is rehearsed in the time that Python takes to walk through its layers.
+"""
+
+import weakref
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from ..device import working_dtype
+from ..models.model import ModelSettings, NeuralModel
+from ..tokens.batch import Batch
+from ..train.objectives import Objective, next_token
+from ..train.optim import OptimizerSettings
+from ..train.parameters import Parameters
+from ..train.settings import TrainSettings
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a run holds from its first step to its last."""
+
+    parameters: int
+    """Trained numbers; a tied weight counts once."""
+    masters_bytes: int
+    working_bytes: int
+    """0 in fp32, where the model computes with the masters."""
+    gradients_bytes: int
+    optimizer_bytes: int
+    average_bytes: int
+    """The moving average of the weights, where there is one."""
+    best_bytes: int
+    """The best weights so far, kept for early stopping."""
+    largest_bytes: int
+    """The largest single parameter in float32."""
+    flops_per_token: float
+    """Of a forward pass at full context."""
+
+
+def standing(model: ModelSettings, train: TrainSettings, workers: int = 1) -> Standing:
+    """What a run of `model` under `train` holds all the time.
+
+    Args:
+        model: any neural family's settings, with `vocab` settled.
+        train: precision, optimizer and averaging are looked at.
+        workers: micro-batches computed side by side, each with its own gradients.
+    """
+    with torch.device("meta"):
+        network: NeuralModel = model.build()
+        parameters = Parameters(network, working_dtype(train.precision), workers)
+        optimizer = train.optimizer
+        assert isinstance(optimizer, OptimizerSettings)
+        state = optimizer.build(parameters.groups).state
+    separate = parameters.working is not parameters.master
+    return Standing(
+        parameters=parameters.master.numel(),
+        masters_bytes=_bytes(parameters.master),
+        working_bytes=_bytes(parameters.working) if separate else 0,
+        gradients_bytes=sum(_bytes(grad) for grad in parameters.grads),
+        optimizer_bytes=sum(_bytes(tensor) for tensor in state.values()),
+        average_bytes=_bytes(parameters.master) if train.regularise.ema else 0,
+        best_bytes=_bytes(parameters.master) if train.regularise.patience else 0,
+        largest_bytes=4 * max(s.numel() for g in parameters.groups for _, s in g.shapes),
+        flops_per_token=network.flops_per_token(network.settings.context),
+    )
+
+
+def micro_batch_bytes(
+    model: ModelSettings, train: TrainSettings, micro: int, objective: Objective = next_token
+) -> int:
+    """Peak of what one micro-batch's forward and backward pass hold, gradients included.
+
+    Counts every tensor from the operation that makes it to the moment when Python and autograd let
+    it go. What kernels take for themselves is not seen; see `memory.PASS` for how much that is.
+
+    Args:
+        model: any neural family's settings, with `vocab` settled.
+        train: precision and packing are looked at.
+        micro: sequences of `model.context` tokens computed at once.
+        objective: what is to be learnt.
+    """
+    from torch._subclasses.fake_tensor import FakeTensorMode  # a third of a second to import
+
+    context = int(getattr(model, "context"))  # noqa: B009  every family has one; see ModelSettings
+    with _default_dtype(working_dtype(train.precision)), FakeTensorMode():
+        network: NeuralModel = model.build()
+        network.train()
+        ids = torch.zeros(micro, context, dtype=torch.int64)
+        segments = torch.zeros_like(ids) if train.packing == "documents" else None
+        with Ledger(count=ids.numel()) as ledger:
+            loss, _ = objective(network, Batch(ids, ids, segments))
+            loss.backward()  # type: ignore[no-untyped-call]
+        return int(ledger.peak_bytes)
+
+
+class Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Adds up the memory of all tensors alive, and remembers the most there ever was.
+
+    Args:
+        count: what to answer when code asks a tensor without numbers for an integer, as objectives
+            do for the number of scored targets. Asked for any other number it answers 1.
+    """
+
+    def __init__(self, count: int = 1):
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.count = count
+        self.alive_bytes = 0
+        self.peak_bytes = 0
+        self._known: dict[int, weakref.ref[Any]] = {}
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        if func is torch.ops.aten._local_scalar_dense.default:
+            dtype = args[0].dtype
+            return 1.0 if dtype.is_floating_point else self.count
+        out = func(*args, **(kwargs or {}))
+        for leaf in tree_leaves(out):
+            if isinstance(leaf, Tensor):
+                self._enter(leaf)
+        return out
+
+    def _enter(self, tensor: Tensor) -> None:
+        storage = tensor.untyped_storage()
+        key, size = storage._cdata, storage.nbytes()
+        if key in self._known:
+            return
+
+        def gone(_: Any) -> None:
+            self.alive_bytes -= size
+            self._known.pop(key, None)
+
+        self._known[key] = weakref.ref(storage, gone)
+        self.alive_bytes += size
+        self.peak_bytes = max(self.peak_bytes, self.alive_bytes)
+
+
+@contextmanager
+def _default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    """New floating-point tensors are of `dtype`: fake modules cannot be cast afterwards."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+def _bytes(tensor: Tensor) -> int:
+    return tensor.numel() * tensor.element_size()
