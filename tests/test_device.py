@@ -1,0 +1,113 @@
+"""What the machine is and how randomness is named."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from lingloom import device
+from lingloom.device import (
+    allocator_environment,
+    allocator_report,
+    available_memory_bytes,
+    matmul_peak,
+    peak_memory_bytes,
+    pick_device,
+    seed_all,
+    working_dtype,
+)
+from lingloom.errors import RunError
+
+
+def draw(*parts):
+    seed_all(*parts)
+    return torch.rand(4)
+
+
+def test_the_same_parts_give_the_same_numbers_and_others_do_not():
+    assert torch.equal(draw(0, 5, 1), draw(0, 5, 1))
+    others = [draw(0, 5, 1), draw(0, 5, 2), draw(0, 51), draw(1, 5, 1), draw("0", 5, 1)]
+    assert len({tuple(x.tolist()) for x in others}) == len(others)
+
+
+def test_seeds_do_not_depend_on_the_process():
+    seed_all(3, "dropout", 7)
+    assert torch.initial_seed() == 0x213887CD4AC0B4E
+
+
+def test_an_unknown_device_is_refused():
+    assert pick_device("cpu").type == "cpu"
+    with pytest.raises(RunError, match="device 'abacus': no such kind of device"):
+        pick_device("abacus")
+
+
+def test_precision_is_taken_as_named_and_auto_follows_the_hardware(monkeypatch):
+    assert working_dtype("bf16") == torch.bfloat16
+    assert working_dtype("fp32") == torch.float32
+    for features, dtype in [
+        (("avx2", "avx512f"), torch.float32),
+        (("avx512f", "avx512_bf16"), torch.bfloat16),
+        (("amx_bf16",), torch.bfloat16),
+        ((), torch.float32),
+    ]:
+        monkeypatch.setattr(device, "cpu_features", lambda found=features: found)
+        assert working_dtype("auto", torch.device("cpu")) == dtype
+
+
+def test_the_matrix_peak_is_measured_once_and_plausible():
+    peak = matmul_peak(torch.float32)
+    assert 1e8 < peak < 1e16
+    assert matmul_peak(torch.float32) == peak
+
+
+def test_memory_figures_are_those_of_this_process_and_machine():
+    before = peak_memory_bytes()
+    held = torch.ones(30 << 20)  # 120 MiB
+    assert peak_memory_bytes() >= before
+    assert peak_memory_bytes() > held.numel() * 4
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    assert 0 < available_memory_bytes() <= total
+
+
+def test_a_control_group_limits_what_is_available(monkeypatch, tmp_path):
+    (tmp_path / "memory.max").write_text("5000000\n")
+    (tmp_path / "memory.current").write_text("4000000\n")
+    files = [(tmp_path / "memory.max", tmp_path / "memory.current")]
+    monkeypatch.setattr(device, "_cgroup_files", lambda: files)
+    assert available_memory_bytes() == 1_000_000
+    (tmp_path / "memory.max").write_text("max\n")
+    assert available_memory_bytes() > 1_000_000
+
+
+PREPARED = """
+from lingloom.device import prepare_allocator
+prepare_allocator()
+import time, torch
+def faults():
+    return int(open("/proc/self/stat").read().rsplit(")", 1)[1].split()[7])
+x = torch.ones(16 << 20)
+del x
+before = faults()
+for _ in range(10):
+    x = torch.ones(16 << 20)
+    del x
+print(faults() - before)
+"""
+
+
+@pytest.mark.skipif(not allocator_environment(), reason="only glibc is prepared")
+def test_memory_given_back_is_taken_again_without_page_faults():
+    command = [sys.executable, "-c", PREPARED]
+    clean = {k: v for k, v in os.environ.items() if k not in ("GLIBC_TUNABLES", "LD_PRELOAD")}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=clean)
+    assert int(done.stdout) < 1000  # ten times 64 MiB are 163840 small pages
+
+
+def test_a_person_is_told_which_allocator_there_is(monkeypatch):
+    monkeypatch.setenv("LD_PRELOAD", "/usr/lib/libtcmalloc.so.4")
+    assert "libtcmalloc" in allocator_report()
+    monkeypatch.delenv("LD_PRELOAD")
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+    assert len(allocator_report()) > 10
