@@ -328,6 +328,14 @@ def test_yaml_that_is_no_conversation_is_set_aside(tmp_path):
     assert names == [("a.yml", 2), ("b.yml", 0), ("c.yml", 4), ("c.yml", 5)]
 
 
+def test_yaml_nested_beyond_reason_is_set_aside_before_a_tree_is_built(tmp_path):
+    (tmp_path / "a.yml").write_text("conversations: " + "[" * 200_000)
+    (tmp_path / "b.yml").write_text("conversations:\n- - hi\n  - ho\n")
+    aside = []
+    assert [d.text for d in read(aside, read=str(tmp_path))] == ["hi\nho"]
+    assert [a["reason"] for a in aside] == ["YAML nested more than 16 deep"]
+
+
 def test_a_row_beyond_the_limit_is_set_aside(tmp_path, monkeypatch):
     monkeypatch.setattr("lingloom.text.lines.ROW_CHARS", 1_000_000)
     path = tmp_path / "a.jsonl"

@@ -17,6 +17,7 @@ Labelled = Iterator[tuple[str, str]]
 """(label, text): the label is the line or row number, and `.2`, `.3` for later parts of a line."""
 
 _YAML_CHARS = 1 << 24
+_YAML_DEPTH = 16
 _PARQUET_ROWS = 256
 
 
@@ -125,6 +126,9 @@ def conversations(chunks: Iterator[str], source: Source) -> Labelled:
             return
     loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
     try:
+        if _depth(raw, loader) > _YAML_DEPTH:
+            source.set_aside(0, f"YAML nested more than {_YAML_DEPTH} deep", raw)
+            return
         tree = yaml.compose(raw, loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
@@ -147,3 +151,17 @@ def conversations(chunks: Iterator[str], source: Source) -> Labelled:
             source.set_aside(line, "half of a surrogate pair in the text", text)
         else:
             yield str(line), text
+
+
+def _depth(raw: str, loader: Any) -> int:
+    """How deep `raw` is nested, up to one beyond the limit: a tree of millions ends the process."""
+    depth = deepest = 0
+    for event in yaml.parse(raw, loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            deepest = max(depth, deepest)
+            if deepest > _YAML_DEPTH:
+                break
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+    return deepest
