@@ -160,6 +160,13 @@ def test_an_outcome_outside_its_band_is_said_to_be():
     assert "✗ outside" in Page(render(full())).text
 
 
+def test_planned_quantities_carry_units_that_people_use():
+    plan = [PlanRow("time", "s", 100, 90, 7200, 300), PlanRow("text", "tokens", 5, 4, 6, 5)]
+    text = Page(render(ReportData("p", plan=plan))).text
+    for shown in ("100 s", "90 s – 2.0 h", "5.0 min", "4 – 6 tokens"):
+        assert shown in text
+
+
 def test_the_card_reasons_from_the_figures():
     lines = " ".join(english for part in card(full()) for english, _ in part.lines)
     assert "at most 64 tokens (about 64 bytes of text)" in lines

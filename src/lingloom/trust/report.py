@@ -110,10 +110,11 @@ def _both(draw: Any) -> Markup:
 
 
 def _promise(row: PlanRow) -> str:
-    """The promised band in words: '3.5 – 5.7 minutes'."""
+    """The promised band in words: '90 – 120 tokens', '2.0 min – 3.1 min'."""
     if row.low is None or row.high is None:
         return ""
-    low = _figure(row.low, "bytes") if row.unit == "bytes" else number(row.low)
+    scaled = row.unit in ("bytes", "s")
+    low = _figure(row.low, row.unit) if scaled else number(row.low)
     return f"{low} – {_figure(row.high, row.unit)}"
 
 
@@ -157,9 +158,11 @@ def _interval(score: Score) -> str:
 
 
 def _figure(value: float | None, unit: str = "") -> str:
-    """A planned or measured quantity: bytes as people say them, the rest with four digits."""
+    """A planned or measured quantity: bytes and seconds as people say them."""
     if value is None:
         return "–"
     if unit == "bytes":
         return size(value)
+    if unit == "s" and value >= 120:
+        return f"{value / 60:.1f} min" if value < 7200 else f"{value / 3600:.1f} h"
     return f"{number(value)} {unit}".strip()

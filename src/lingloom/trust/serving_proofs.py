@@ -43,7 +43,9 @@ def export_elsewhere(run: Evidence) -> Proof:
     if reason := _no_transformers(run.model.settings.kind):
         return Proof(name, claim, None, {"skipped": reason}, CLOSE)
     from transformers import AutoModelForCausalLM
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     ids = _ids(run)
     expected = _logits(run.model, ids)
     with tempfile.TemporaryDirectory() as folder:
