@@ -10,6 +10,7 @@ import torch
 
 from lingloom.errors import DataError, RecipeError
 from lingloom.loading import load
+from lingloom.models import counts
 from lingloom.models.kneser_ney import discounts
 from lingloom.models.ngram import NGram, NGramSettings
 from lingloom.tokens.batch import IGNORE, Batch
@@ -51,11 +52,11 @@ def test_two_documents_by_hand():
 
 
 def test_discounts_follow_the_closed_form():
-    counts = np.repeat([1, 2, 3, 4, 9], [8, 4, 2, 1, 5])  # Y = 8 / (8 + 2 * 4) = 1/2
-    found = discounts(counts, "modified")
+    seen = np.repeat([1, 2, 3, 4, 9], [8, 4, 2, 1, 5])  # Y = 8 / (8 + 2 * 4) = 1/2
+    found = discounts(seen, "modified")
     # 1 - 2 Y 4/8,  2 - 3 Y 2/4,  3 - 4 Y 1/2
     assert (found.one, found.two, found.three, found.fallback) == (0.5, 1.25, 2.0, False)
-    assert discounts(counts, "single").one == 0.5
+    assert discounts(seen, "single").one == 0.5
 
 
 def test_a_text_too_small_for_discounts_is_fitted_and_says_so():
@@ -300,11 +301,20 @@ def test_a_configuration_that_does_not_fit_the_tables_is_refused(tmp_path: Path,
 # --------------------------------------------------------------------------- mistakes
 
 
-@pytest.mark.parametrize("document", [[A, 4], [A, END, B], [-1]])
-def test_an_id_that_cannot_be_in_a_document_names_the_document(document):
+@pytest.mark.parametrize(("document", "wrong"), [([A, 4], 4), ([A, END, B], END), ([-1], -1)])
+def test_an_id_that_cannot_be_in_a_document_names_the_document(document, wrong, monkeypatch):
+    monkeypatch.setattr(counts, "PIECE", 6)  # the mistake is in the second piece
     model = NGramSettings(vocab=4, end=END).build()
-    with pytest.raises(DataError, match="document 1: its ids go from .* another vocabulary"):
-        model.fit(np.array(d) for d in [[A], document])
+    with pytest.raises(DataError, match=f"document 3: holds the id {wrong}; .* another vocabulary"):
+        model.fit(np.array(d) for d in [[A], [B], [C, C], document])
+
+
+def test_many_documents_in_pieces_count_as_in_one(monkeypatch):
+    whole = fitted(some_text(), 12, 11)
+    monkeypatch.setattr(counts, "PIECE", 6)
+    np.testing.assert_array_equal(
+        fitted(some_text(), 12, 11).table.levels[4].keys, whole.table.levels[4].keys
+    )
 
 
 def test_no_document_at_all_is_an_error():

@@ -15,6 +15,8 @@ from ..errors import DataError
 
 LIMIT_TOKENS = 2**31 - 2
 """Places are int32; more text than this needs pruning on disk, which is not done here."""
+PIECE = 1 << 20
+"""Tokens of many small documents that are joined and checked at once."""
 
 
 @dataclass(frozen=True)
@@ -39,30 +41,44 @@ def stream(documents: Iterable[np.ndarray], vocab: int, end: int) -> np.ndarray:
             longer than `LIMIT_TOKENS`.
     """
     pieces: list[np.ndarray] = []
-    small: list[np.ndarray] = []
-    waiting = total = 0
+    waiting: list[np.ndarray] = []
     frame = np.array([end, vocab], dtype=np.uint32)
-    for number, document in enumerate(documents):
-        ids = np.asarray(document)
-        if len(ids) and (ids.min() < 0 or ids.max() >= vocab or (ids == end).any()):
+    number = total = tokens = 0
+    for number, document in enumerate(documents, start=1):
+        waiting += [np.asarray(document).astype(np.uint32), frame]  # below 0 becomes huge
+        tokens += len(document) + 2
+        if tokens >= PIECE:
+            pieces.append(_checked(waiting, vocab, end, number - len(waiting) // 2))
+            waiting, total, tokens = [], total + tokens, 0
+        if total + tokens > LIMIT_TOKENS:
             raise DataError(
-                f"document {number}: its ids go from {ids.min()} to {ids.max()}; they must lie in "
-                f"0..{vocab - 1} without END, {end} -- was it tokenised with another vocabulary?"
+                f"document {number - 1}: more than {LIMIT_TOKENS:,} tokens so far, the most that "
+                "can be counted -- give the n-gram a sample of the text"
             )
-        small += [ids.astype(np.uint32), frame]
-        waiting += len(ids) + 2
-        if waiting >= 1 << 20:
-            pieces.append(np.concatenate(small))
-            small, total, waiting = [], total + waiting, 0
-        if total + waiting > LIMIT_TOKENS:
-            raise DataError(
-                f"document {number}: more than {LIMIT_TOKENS:,} tokens so far, the most that can "
-                "be counted -- give the n-gram a sample of the text"
-            )
-    if not pieces and not small:
+    if not number:
         raise DataError("n-gram: there is no document to count -- is the training split empty?")
+    if waiting:
+        pieces.append(_checked(waiting, vocab, end, number - len(waiting) // 2))
     # Every document brought END and begin: the last begin moves to the front.
-    return np.concatenate([frame[1:], *pieces, *small])[:-1]
+    return np.concatenate([frame[1:], *pieces])[:-1]
+
+
+def _checked(framed: list[np.ndarray], vocab: int, end: int, first: int) -> np.ndarray:
+    """The documents, each followed by its frame, in one row; the first has the number `first`."""
+    piece = np.concatenate(framed)
+    documents = len(framed) // 2
+    if (
+        piece.max() == vocab
+        and np.count_nonzero(piece == vocab) == documents
+        and np.count_nonzero(piece == end) == documents
+    ):
+        return piece
+    found = ((n, ids[(ids >= vocab) | (ids == end)]) for n, ids in enumerate(framed[::2], first))
+    number, wrong = next((n, ids.view(np.int32)[0]) for n, ids in found if len(ids))
+    raise DataError(
+        f"document {number}: holds the id {wrong}; ids must lie in 0..{vocab - 1} and not be "
+        f"END, {end} -- was it tokenised with another vocabulary?"
+    )
 
 
 def count(words: np.ndarray, vocab: int, order: int) -> list[Grams]:

@@ -82,17 +82,22 @@ def estimate(
     log_p = np.full(vocab + 1, -np.inf)
     log_p[:vocab] = np.log(p[:vocab])
     out = [Level(levels[0].keys, log_p, np.zeros(0))]
-    kept_ids = np.arange(vocab + 1)  # id before pruning -> id after it, -1 where dropped
+    kept: np.ndarray | None = None  # id before pruning -> id after it or -1; None: all stay
     for n in range(1, len(levels)):
         grams = levels[n]
         keep = grams.counts > prune[n]
         prefixes, words = np.divmod(grams.keys, vocab + 1)
         p, backoff = _interpolate(prefixes, grams.suffixes, counts[n], keep, found[n], p, mass)
         lower = out[-1]
-        out[-1] = Level(lower.keys, lower.log_p, np.log(backoff[kept_ids >= 0]))
-        keys = kept_ids[prefixes[keep]] * (vocab + 1) + words[keep]
+        backoff = backoff if kept is None else backoff[kept >= 0]
+        out[-1] = Level(lower.keys, lower.log_p, np.log(backoff))
+        if kept is None and keep.all():
+            out.append(Level(grams.keys, np.log(p), np.zeros(0)))
+            continue
+        prefixes = prefixes[keep] if kept is None else kept[prefixes[keep]]
+        keys = prefixes * (vocab + 1) + words[keep]
         out.append(Level(keys, np.log(p[keep]), np.zeros(0)))
-        kept_ids = np.where(keep, np.cumsum(keep) - 1, -1)
+        kept = np.where(keep, np.cumsum(keep) - 1, -1)
     return Table(out, vocab), found
 
 
