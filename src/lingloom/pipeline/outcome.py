@@ -5,8 +5,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
-
 from ..measure.perplexity import Measured, perplexity
 from ..measure.score import Score, compare
 from ..models.model import LanguageModel, NeuralModel
@@ -151,11 +149,12 @@ def prompts(data: Data) -> list[str]:
     """Beginnings of held-out documents: two of each script that has enough of them."""
     found: dict[bool, list[str]] = {True: [], False: []}
     for i in range(min(data.heldout.documents, 2000)):
-        text = data.tokenizer.decode(data.heldout.document(i)[: 2 * PROMPT_CHARS].tolist())
-        chinese = np.mean(["\u4e00" <= c <= "\u9fff" for c in text]) > 0.5 if text else False
-        beginning = text[: PROMPT_CHARS // 3 if chinese else PROMPT_CHARS].strip()
-        if len(found[bool(chinese)]) < 2 and beginning and "\n" not in beginning:
-            found[bool(chinese)].append(beginning)
+        ids = data.heldout.document(i)[: 2 * PROMPT_CHARS].tolist()
+        line = data.tokenizer.decode(ids).lstrip().partition("\n")[0]
+        chinese = sum("\u4e00" <= c <= "\u9fff" for c in line) > 0.5 * len(line)
+        beginning = line[: PROMPT_CHARS // 3 if chinese else PROMPT_CHARS].strip()
+        if len(found[chinese]) < 2 and any(c.isalpha() for c in beginning):
+            found[chinese].append(beginning)
     return [*found[False], *found[True]]
 
 

@@ -89,6 +89,14 @@ def bytes_text(size: float) -> str:
     return f"{size:.1f} TB"
 
 
+def count_text(count: float) -> str:
+    """A count that a person reads: 10700000 -> '10.7M'."""
+    for unit, power in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if count >= power:
+            return f"{count / power:.1f}{unit}"
+    return f"{count:.0f}"
+
+
 def time_text(seconds: float) -> str:
     """A duration that a person reads: 75 -> '1 min 15 s'."""
     if seconds < 60:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..pipeline.events import Event
 from ..plan.outcome import Row
-from .console import bytes_text, story, time_text
+from .console import bytes_text, count_text, story, time_text
 from .plan import lines as plan_lines
 
 LINES_PER_RUN = 40
@@ -100,7 +100,7 @@ class Follower:
     def _train_begin(self, facts: Any) -> None:
         self._steps, self._begun, self._first = facts["steps"], time.perf_counter(), -1
         story(
-            f"train      {facts['kind']}, {facts['parameters'] / 1e6:.1f}M parameters, "
+            f"train      {facts['kind']}, {count_text(facts['parameters'])} parameters, "
             f"{facts['steps']:,} steps of {facts['step_tokens']:,} tokens"
         )
 
@@ -176,14 +176,10 @@ def _encodings(files: list[dict[str, Any]]) -> list[tuple[str, str]]:
 
 def outcome_text(row: Row) -> str:
     """One promise and what became of it, in a line."""
-    text = {"s": time_text, "bytes": bytes_text}.get(row.unit, _count_text)
+    text = {"s": time_text, "bytes": bytes_text}.get(row.unit, count_text)
     promise = text(row.predicted)
     if row.low < row.high:
         promise += f" ({text(row.low)} to {text(row.high)})"
     if row.actual is None:
         return f"{promise}; not measured"
     return f"{promise}; came {text(row.actual)}" + ("" if row.kept else ", outside the band")
-
-
-def _count_text(number: float) -> str:
-    return f"{number:,.0f}"

@@ -5,7 +5,7 @@ import json
 from ..plan.band import Band
 from ..plan.plan import Plan
 from ..recipe import Recipe, read
-from .console import answer, bytes_text, read_words, time_text
+from .console import answer, bytes_text, count_text, read_words, time_text
 
 
 def run(arguments: list[str]) -> int:
@@ -31,7 +31,7 @@ def lines(plan: Plan, *, detail: bool) -> list[str]:
     """The plan as a person reads it; with `detail`, term by term."""
     how = "timed on this machine" if plan.probed else "from arithmetic, so with a wide band"
     out = [
-        f"plan       {plan.parameters / 1e6:.1f}M parameters, {plan.tokens_seen / 1e6:.1f}M tokens "
+        f"plan       {count_text(plan.parameters)} parameters, {count_text(plan.tokens_seen)} tokens "
         f"to read ({plan.epochs:.1f} epochs), {plan.train_flops:.2g} FLOPs of training",
         f"           time    {_band(plan.seconds_s, time_text)}, {how}",
         f"           memory  {_band(plan.memory_bytes, bytes_text)}; "
