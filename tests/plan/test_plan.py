@@ -12,7 +12,14 @@ from lingloom.models.llama import LlamaSettings
 from lingloom.models.ngram import NGramSettings
 from lingloom.plan import fit, memory
 from lingloom.plan.band import Term, exactly, total
-from lingloom.plan.minutes import Rates, StepTime, TextFigures, learning_terms, measure_rates
+from lingloom.plan.minutes import (
+    Rates,
+    StepTime,
+    TextFigures,
+    learning_terms,
+    measure_rates,
+    typical_rates,
+)
 from lingloom.plan.outcome import Outcome, compare
 from lingloom.plan.plan import Limits, Plan, make_plan, size
 from lingloom.plan.probe import probe
@@ -230,3 +237,18 @@ def test_sizes_read_as_people_say_them():
 def test_the_largest_term_is_named():
     terms = [Term("small", exactly(1.0)), Term("large", exactly(5.0))]
     assert total(terms).value == 6.0
+
+
+def test_the_larger_of_baseline_and_training_is_the_peak():
+    alone = make_plan(MODEL, TRAIN, TEXT, PLENTY, probe_s=0)
+    much = TextFigures(train_bytes=1e10, train_tokens=2e9)
+    small, large = (
+        make_plan(MODEL, TRAIN, text, PLENTY, baseline=_ngram(), probe_s=0) for text in (TEXT, much)
+    )
+    assert [t.name for t in small.memory] == [t.name for t in alone.memory]
+    assert large.memory[0].name == "n-gram counts"
+
+
+@pytest.mark.parametrize(("kind", "tokens"), [("bytes", 990), ("words", 220), ("bpe", 300)])
+def test_text_that_nobody_has_looked_at_is_counted_by_its_kind_of_tokens(kind, tokens):
+    assert TextFigures(990, rates=typical_rates(kind)).tokens().value == tokens

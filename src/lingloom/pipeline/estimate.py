@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from ..plan.minutes import TextFigures
+from ..plan.minutes import TextFigures, typical_rates
 from ..plan.outcome import Outcome, Row, compare
 from ..plan.plan import Limits, Plan, make_plan
 from ..recipe import Recipe
@@ -24,7 +24,10 @@ def plan_recipe(recipe: Recipe, *, probe_s: float = 5.0) -> Plan:
         RecipeError, MissingError: `text.read` names what is not there.
     """
     size, held = text_bytes(recipe.text), recipe.text.heldout_frac
-    figures = TextFigures(size * (1 - held), size * held, eval_tokens=EVALUATION_TOKENS)
+    rates = typical_rates(recipe.tokens.kind)  # type: ignore[attr-defined]
+    figures = TextFigures(
+        size * (1 - held), size * held, eval_tokens=EVALUATION_TOKENS, rates=rates
+    )
     model, baseline = (_with_vocab(m, recipe.tokens) for m in (recipe.model, recipe.baseline))
     limits = Limits.here(Path(recipe.out or "."))
     return make_plan(model, recipe.train, figures, limits, baseline=baseline, probe_s=probe_s)

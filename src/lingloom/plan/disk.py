@@ -6,7 +6,7 @@ from .minutes import TextFigures
 from .rehearse import Standing
 
 LOG_BYTES_PER_STEP = 300
-NGRAM_BYTES_PER_TOKEN = (35.0, 8.0, 80.0)
+NGRAM_BYTES_PER_TOKEN = (50.0, 8.0, 90.0)
 """Of a stored n-gram model, per token that it was fitted on, at order 5."""
 
 

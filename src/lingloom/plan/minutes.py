@@ -1,10 +1,8 @@
 """Time of a run, term by term: measured by the probe, or from typical rates with wide bands."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
-
-import torch
 
 from ..device import matmul_peak, working_dtype
 from ..errors import LingloomError
@@ -25,7 +23,7 @@ UPDATE_BYTES_PER_S = 8e9
 DISK_BYTES_PER_S = (500e6, 0.3, 6.0)
 CLEAN_BYTES_PER_S = (8e6, 0.3, 3.0)
 """Reading, cleaning and dropping duplicates."""
-COUNT_S = (4e-7, 0.4, 3.0)
+COUNT_S = (1.2e-7, 0.4, 5.0)
 """Of an n-gram model, per token and order."""
 
 
@@ -43,7 +41,19 @@ class Rates:
 TYPICAL_RATES = Rates(
     learn_s=Band(4e-7, 5e-8, 2e-6), encode_s=Band(2e-7, 3e-8, 1e-6), bytes_per_token=Band(3.3, 1, 6)
 )
-"""For text that nobody has looked at."""
+"""For text that nobody has looked at, in subwords."""
+BYTES_PER_TOKEN = {
+    "bytes": (1.0, 1.0, 1.0),
+    "characters": (1.3, 1.0, 3.0),
+    "words": (4.5, 3.0, 6.0),
+}
+"""Typical, least and most, for English and Chinese; subwords have those of TYPICAL_RATES."""
+
+
+def typical_rates(kind: str) -> Rates:
+    """For text that nobody has looked at and a tokenizer of this kind."""
+    per_token = BYTES_PER_TOKEN.get(kind)
+    return replace(TYPICAL_RATES, bytes_per_token=Band(*per_token)) if per_token else TYPICAL_RATES
 
 
 @dataclass(frozen=True)
@@ -184,8 +194,3 @@ def _times(steps: int, every: int) -> int:
 
 def _product(one: Band, other: Band) -> Band:
     return Band(one.value * other.value, one.low * other.low, one.high * other.high)
-
-
-def threads() -> int:
-    """Threads that matrix products use here."""
-    return torch.get_num_threads()
