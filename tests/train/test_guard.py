@@ -16,10 +16,10 @@ NAN = float("nan")
 
 
 def batch_at(step):
-    """Its first target names the step, so that the objective knows where it is."""
+    """Its first column names the step, so that the objective knows where it is."""
     generator = torch.Generator().manual_seed(step)
     ids = torch.randint(16, (2, 8), generator=generator)
-    ids[0, 0] = step % 16
+    ids[:, 0] = step % 16
     return Batch(ids, ids.roll(-1, 1))
 
 

@@ -89,6 +89,18 @@ def test_twelve_steps_equal_six_and_a_stop_and_six(tmp_path, family, precision):
         assert torch.equal(p, q)
 
 
+def test_micro_batches_are_shared_out_evenly():
+    def micro(batch, context, workers):
+        return TrainSettings(batch=batch, workers=workers).sequences_at_once(context)
+
+    assert micro(64, 256, 1) == 8  # 2048 tokens
+    assert micro(64, 256, 2) == 8
+    assert micro(9, 256, 2) == 5  # 5 and 4, not 8 and 1
+    assert micro(3, 4096, 2) == 1
+    assert micro(1, 16, 4) == 1
+    assert TrainSettings(batch=4, micro=16).sequences_at_once(8) == 4
+
+
 @every_precision
 @every_family
 def test_a_killed_run_goes_on_to_the_same_bits(tmp_path, family, precision):
@@ -201,11 +213,10 @@ def test_clipping_and_the_schedule_are_seen_in_the_records():
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.1])
-def test_two_workers_give_the_losses_of_one(monkeypatch, dropout):
+def test_two_workers_give_the_losses_of_one(dropout):
     family = GPT2.model_copy(update={"dropout": dropout})
-    s = settings(micro=2)
-    alone = figures(run(fresh(family), s))
-    monkeypatch.setattr("lingloom.train.loop.worker_count", lambda *_: 2)
+    alone = figures(run(fresh(family), settings(micro=2, workers=1)))
+    s = settings(micro=2, workers=2)
     together = figures(run(fresh(family), s))
     assert [r[1] for r in together] == pytest.approx([r[1] for r in alone], rel=1e-3)
     assert figures(run(fresh(family), s)) == together

@@ -67,6 +67,13 @@ def test_clipping_by_norm_equals_torchs(max_norm):
         torch.testing.assert_close(a.grad, p.grad, rtol=1e-6, atol=0)
 
 
+def test_the_norm_of_millions_of_gradients_is_exact():
+    draw = torch.Generator().manual_seed(4)
+    g = torch.randn(5_000_000, generator=draw)
+    ours = ParameterGroup("w", torch.zeros_like(g), g, True, [("w", g.shape)], "vector")
+    assert gradient_norm([ours]) == pytest.approx(float(g.double().norm()), rel=1e-6)
+
+
 def test_gradients_within_the_norm_keep_every_bit():
     ours = group([0.0, 0.0], [0.3, 0.4])
     kept = ours.grad.clone()

@@ -360,8 +360,7 @@ class _Loop:
 
 def worker_count(settings: TrainSettings, device: torch.device) -> int:
     """Models that compute gradients side by side."""
-    del settings, device
-    return 1
+    return settings.workers_here() if device.type == "cpu" else 1
 
 
 def _below(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

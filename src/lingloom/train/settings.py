@@ -2,6 +2,7 @@
 
 from typing import Annotated, Literal
 
+import torch
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from ..settings import AnyKind, Kinds, Settings
@@ -11,8 +12,11 @@ from .schedule import SCHEDULES
 _OPTIMIZER = Kinds(OPTIMIZERS, "adamw")
 _SCHEDULE = Kinds(SCHEDULES, "cosine")
 
-MICRO_TOKENS = 4096
-"""Tokens of a micro-batch that the loop chooses by itself: see docs/PERFORMANCE.md."""
+MICRO_TOKENS = 2048
+"""Most tokens of a micro-batch that is chosen for the user. Twice as many are no faster, and with
+tensors above 32 MB glibc returns each to the system."""
+MOST_WORKERS = 4
+"""Each further worker costs a float32 gradient buffer."""
 
 
 class RegulariseSettings(Settings):
@@ -68,8 +72,11 @@ class TrainSettings(Settings):
     batch: PositiveInt = 32
     """Sequences per optimizer step, over all micro-batches."""
     micro: NonNegativeInt = 0
-    """Sequences computed at once; 0 chooses by context. Changes speed and memory, not results
-    (beyond rounding)."""
+    """Sequences computed at once by one worker; 0 chooses by context and workers. Changes speed and
+    memory, not results (beyond rounding)."""
+    workers: NonNegativeInt = 0
+    """Micro-batches computed side by side, each on its share of the threads; 0: one per thread, at
+    most four. A model with dropout always has one."""
     lr: PositiveFloat = 1e-3
     """Peak step size; the schedule multiplies it."""
     precision: Literal["auto", "bf16", "fp32"] = "auto"
@@ -94,6 +101,17 @@ class TrainSettings(Settings):
     tensorboard: bool = False
     """Also write the log for TensorBoard."""
 
+    def workers_here(self) -> int:
+        """Workers on this machine's CPU, with the default resolved."""
+        return min(self.batch, self.workers or min(MOST_WORKERS, torch.get_num_threads()))
+
     def sequences_at_once(self, context: int) -> int:
-        """Sequences of `context` tokens in a micro-batch, with the default resolved."""
-        return min(self.batch, self.micro or max(1, MICRO_TOKENS // context))
+        """Sequences of `context` tokens in a micro-batch, with the default resolved.
+
+        The default gives every worker the same number of micro-batches where the batch allows.
+        """
+        if self.micro:
+            return min(self.batch, self.micro)
+        pieces = -(-self.batch // max(1, MICRO_TOKENS // context))
+        workers = self.workers_here()
+        return -(-self.batch // min(self.batch, -(-pieces // workers) * workers))
