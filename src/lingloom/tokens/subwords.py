@@ -1,6 +1,8 @@
 """WordPiece and Unigram, trained and encoded by the `tokenizers` library."""
 
 import json
+import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
@@ -10,12 +12,14 @@ from pydantic import Field, PositiveInt
 from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, trainers
 
 from .bytelevel import WORDS
+from .characters import most_frequent
 from .library import LibraryTokenizer, check_text, check_vocab, names_of, with_end
 from .sample import sample
-from .spaces import joined
+from .spaces import HAN, joined
 from .tokenizer import UNKNOWN, TokenizerSettings
 
 _CONTINUES = "##"
+_ALONE = re.compile(f"[{HAN}!-/:-@[-`{{-~]")
 
 
 class WordPieceSettings(TokenizerSettings):
@@ -39,28 +43,58 @@ class WordPieceSettings(TokenizerSettings):
     """Text to learn from; of more, an even sample is taken."""
 
     def train(self, texts: Iterable[str]) -> "WordPieceTokenizer":
-        model = models.WordPiece({}, unk_token=UNKNOWN, max_input_chars_per_word=100)
+        found = sample(texts, self.sample_bytes)
+        check_text(self.kind, len(found))
+        library = self._library({})
+        first, further = _alphabet(found, library.normalizer, self.vocab - 2)
+        # Given in advance, as the trainer would number them differently on every run.
+        further = [_CONTINUES + character for character in further]
+        trainer = trainers.WordPieceTrainer(
+            vocab_size=self.vocab - 1,
+            min_frequency=self.min_count,
+            initial_alphabet=first,
+            limit_alphabet=len(first),
+            special_tokens=[UNKNOWN, *further],
+            continuing_subword_prefix=_CONTINUES,
+            show_progress=False,
+        )
+        library.train_from_iterator(found, trainer, len(found))
+        check_vocab(self.kind, self.vocab, library.get_vocab_size() + 1)
+        return WordPieceTokenizer(with_end(self._library(library.get_vocab())))
+
+    def _library(self, vocab: dict[str, int]) -> tokenizers.Tokenizer:
+        model = models.WordPiece(vocab, unk_token=UNKNOWN, max_input_chars_per_word=100)
         library = tokenizers.Tokenizer(model)
         library.normalizer = normalizers.BertNormalizer(lowercase=self.lowercase)
         library.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
         library.decoder = decoders.WordPiece(prefix=_CONTINUES, cleanup=False)
-        trainer = trainers.WordPieceTrainer(
-            vocab_size=self.vocab - 1,
-            min_frequency=self.min_count,
-            limit_alphabet=max(1, (self.vocab - 2) // 2),
-            special_tokens=[UNKNOWN],
-            continuing_subword_prefix=_CONTINUES,
-            show_progress=False,
-        )
-        found = sample(texts, self.sample_bytes)
-        check_text(self.kind, len(found))
-        library.train_from_iterator(found, trainer, len(found))
-        check_vocab(self.kind, self.vocab, library.get_vocab_size() + 1)
-        return WordPieceTokenizer(with_end(library))
+        return library
 
     @classmethod
     def opened(cls, library: tokenizers.Tokenizer, kept: Mapping[str, Any]) -> "WordPieceTokenizer":
         return WordPieceTokenizer(library)
+
+
+def _alphabet(
+    texts: list[str], normalizer: tokenizers.normalizers.Normalizer, room: int
+) -> tuple[list[str], list[str]]:
+    """The most frequent characters that `room` tokens can hold, and those among them that may also
+    continue a word, which takes a second token; Han and punctuation are words of their own."""
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update(normalizer.normalize_str(text))
+    first: list[str] = []
+    further: list[str] = []
+    for character in most_frequent(counts, -1, 1):
+        if character.isspace():
+            continue
+        alone = _ALONE.match(character) or unicodedata.category(character).startswith("P")
+        if len(first) + len(further) + (1 if alone else 2) > room:
+            break
+        first.append(character)
+        if not alone:
+            further.append(character)
+    return first, further
 
 
 class WordPieceTokenizer(LibraryTokenizer):
@@ -97,14 +131,14 @@ class UnigramSettings(TokenizerSettings):
     """
 
     kind: Literal["unigram"] = "unigram"
-    vocab: int = Field(default=16384, ge=300)
+    vocab: int = Field(default=16384, ge=260)
     """Number of tokens, 256 bytes, UNKNOWN and END included."""
     coverage_frac: float = Field(default=0.9995, gt=0, le=1)
     """Part of the text's characters that must be pieces of their own; the rest become bytes."""
     longest: PositiveInt = 16
     """Most characters in a piece."""
-    sample_bytes: PositiveInt = 20_000_000
-    """Text to learn from; of more, an even sample is taken. UNIGRAMMEM"""
+    sample_bytes: PositiveInt = 10_000_000
+    """Text to learn from; of more, an even sample is taken. Training is slow: minutes for this."""
 
     def train(self, texts: Iterable[str]) -> "UnigramTokenizer":
         found = sample(texts, self.sample_bytes)
@@ -117,7 +151,7 @@ class UnigramSettings(TokenizerSettings):
         )
         rare = _rare(found, self.coverage_frac, pieces)
         library.train_from_iterator((text.translate(rare) for text in found), trainer, len(found))
-        learnt = [tuple(row) for row in json.loads(library.to_str())["model"]["vocab"]]
+        learnt = _settled(json.loads(library.to_str())["model"]["vocab"])
         check_vocab(self.kind, self.vocab, self.vocab - pieces + len(learnt))
         rows = [(UNKNOWN, 0.0), *((name, 0.0) for name in _BYTE_PIECES), *learnt]
         library.model = models.Unigram(rows, unk_id=0, byte_fallback=True)
@@ -134,17 +168,30 @@ _BYTE_PIECES = [f"<0x{byte:02X}>" for byte in range(256)]
 
 
 def _rare(texts: list[str], coverage_frac: float, most: int) -> dict[int, str]:
-    """What turns rare characters into line breaks: all but the most frequent `most` / 2, or fewer
+    """What turns rare characters into line breaks: all but the most frequent `most`, or fewer
     if those cover the text; and NUL, which the trainer keeps for itself."""
     counts: Counter[str] = Counter()
     for text in texts:
         counts.update(text)
     needed, covered, rare = coverage_frac * counts.total(), 0, {0: "\n"}
     for rank, (character, count) in enumerate(sorted(counts.items(), key=lambda c: (-c[1], c[0]))):
-        if covered >= needed or rank >= most // 2:
+        if covered >= needed or rank >= most - 2:
             rare[ord(character)] = "\n"
         covered += count
     return rare
+
+
+def _settled(rows: list[tuple[str, float]]) -> list[tuple[str, float]]:
+    """`rows` of the trainer without what differs from run to run: the last digits of scores, and
+    which of the characters that no split needs stands on which step of a ladder of 0.0001 above
+    the lowest score; all of those get the lowest."""
+    least = min(score for _, score in rows)
+    out = []
+    for piece, score in rows:
+        steps = (score - least) / 1e-4
+        unneeded = len(piece) == 1 and abs(steps - round(steps)) < 1e-5 and steps < len(rows)
+        out.append((piece, round(least if unneeded else score, 6)))
+    return sorted(out, key=lambda row: (-row[1], row[0]))
 
 
 class UnigramTokenizer(LibraryTokenizer):

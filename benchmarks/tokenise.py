@@ -1,0 +1,208 @@
+"""Text to token ids: ours (all the way to shards on disk) beside `tokenizers` and `tiktoken`.
+
+    python benchmarks/tokenise.py                           the Python documentation on this machine
+    python benchmarks/tokenise.py english.txt chinese.txt   each file on its own
+    python benchmarks/tokenise.py --memory 64 256 1024      peak memory over that many megabytes
+
+All use one byte-level BPE of 16k tokens, trained on the file at hand. The contenders take turns,
+each turn in a process of its own; medians are printed, the ids of all are checked to be the same.
+`tokenizers` and `tiktoken` keep their ids in memory, as their batch calls do; ours write them.
+"""
+
+import argparse
+import hashlib
+import os
+import platform
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from importlib.metadata import version
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from lingloom.errors import DataError
+from lingloom.text.document import Document
+from lingloom.tokens.bytelevel import BPESettings, BPETokenizer
+from lingloom.tokens.open import open_tokenizer
+from lingloom.tokens.shards import Shards
+from lingloom.tokens.write import write_shards
+
+DOCUMENT_CHARACTERS = 4000
+Turn = tuple[float, float, str]
+"""Seconds, megabytes of memory above those of the text and the tokenizer, hash of the ids."""
+
+
+def python_documentation() -> str:
+    """The language reference as `help()` shows it, and the standard library's own sources."""
+    from pydoc_data.topics import topics
+
+    sources = sorted(Path(os.__file__).parent.glob("*.py"))
+    return "\n".join([*topics.values(), *(p.read_text("utf-8", "replace") for p in sources)])
+
+
+def cut_documents(text: str, megabytes: float) -> list[str]:
+    """Whole lines, about DOCUMENT_CHARACTERS each, again from the start until there is enough."""
+    once, lines, size = [], [], 0
+    for line in text.splitlines(keepends=True):
+        lines.append(line)
+        size += len(line)
+        if size >= DOCUMENT_CHARACTERS:
+            once.append("".join(lines))
+            lines, size = [], 0
+    once.append("".join(lines))
+    wanted, out, held = megabytes * 1e6, [], 0
+    while held < wanted:
+        for document in once:
+            out.append(document)
+            held += len(document.encode())
+            if held >= wanted:
+                break
+    return out
+
+
+def ours(tokenizer: BPETokenizer, texts: list[str], folder: str) -> Callable[[], np.ndarray]:
+    documents = (("train", Document(text, str(i), "")) for i, text in enumerate(texts))
+    for _ in write_shards(documents, tokenizer, folder):
+        pass
+
+    def ids() -> np.ndarray:
+        stored = Shards.open(folder, "train")
+        every = stored.ids(0, stored.tokens)
+        return every[every != stored.end]
+
+    return ids
+
+
+def library(tokenizer: BPETokenizer, texts: list[str], folder: str) -> Callable[[], np.ndarray]:
+    found = tokenizer.library.encode_batch(texts, add_special_tokens=False)
+    return lambda: np.concatenate([e.ids for e in found])
+
+
+def library_fast(
+    tokenizer: BPETokenizer, texts: list[str], folder: str
+) -> Callable[[], np.ndarray]:
+    found = tokenizer.library.encode_batch_fast(texts, add_special_tokens=False)
+    return lambda: np.concatenate([e.ids for e in found])
+
+
+def tiktoken(tokenizer: BPETokenizer, texts: list[str], folder: str) -> Callable[[], np.ndarray]:
+    assert tokenizer.encoder is not None
+    found = tokenizer.encoder.encode_ordinary_batch(texts, num_threads=os.cpu_count() or 1)
+    return lambda: np.concatenate(found)
+
+
+CONTENDERS = {
+    "lingloom, to shards": ours,
+    "tokenizers encode_batch": library,
+    "tokenizers encode_batch_fast": library_fast,
+    "tiktoken encode_ordinary_batch": tiktoken,
+}
+
+
+def turn(name: str, folder: str, file: str | None, megabytes: float) -> Turn:
+    """One contender, once, in this process."""
+    texts = cut_documents(_text(file), megabytes)
+    tokenizer = open_tokenizer(folder)
+    assert isinstance(tokenizer, BPETokenizer)
+    tokenizer.encode_batch(texts[:2])
+    tokenizer.library.encode_batch(texts[:2])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with tempfile.TemporaryDirectory() as shards:
+        begun = time.perf_counter()
+        ids = CONTENDERS[name](tokenizer, texts, shards)
+        seconds = time.perf_counter() - begun
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        digest = hashlib.sha256(ids().astype("<u4").tobytes()).hexdigest()
+    return seconds, (peak - before) / 1024, digest
+
+
+def stream(folder: str, file: str | None, megabytes: float) -> Turn:
+    """Ours over a stream that is never held in memory; the memory is that of the whole process."""
+    tokenizer = open_tokenizer(folder)
+
+    def documents() -> Iterator[tuple[str, Document]]:
+        once, held = cut_documents(_text(file), 2), 0.0
+        while held < megabytes * 1e6:
+            for i, text in enumerate(once):
+                yield "train", Document(text, f"{i}", "")
+                held += len(text.encode())
+
+    with tempfile.TemporaryDirectory() as shards:
+        begun = time.perf_counter()
+        for _ in write_shards(documents(), tokenizer, shards):
+            pass
+        seconds = time.perf_counter() - begun
+    return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, ""
+
+
+def alone(job: Callable[..., Turn], *args: object) -> Turn:
+    """`job` in a new process, so that its memory is its own."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(job, *args).result()
+
+
+def train(file: str | None, vocab: int, folder: str) -> None:
+    try:
+        tokenizer = BPESettings(vocab=vocab).train([_text(file)])
+    except DataError as error:
+        raise SystemExit(f"{file or 'Python documentation'}: {error}") from None
+    tokenizer.save(Path(folder))
+
+
+def compare(file: str | None, vocab: int, megabytes: float, rounds: int) -> None:
+    print(f"\n{file or 'Python documentation'}: {megabytes:g} MB, {rounds} rounds")
+    with tempfile.TemporaryDirectory() as folder:
+        train(file, vocab, folder)
+        turns: dict[str, list[Turn]] = {name: [] for name in CONTENDERS}
+        for _ in range(rounds):
+            for name in CONTENDERS:
+                turns[name].append(alone(turn, name, folder, file, megabytes))
+    same = len({t[2] for some in turns.values() for t in some}) == 1
+    first = [t[0] for t in turns["lingloom, to shards"]]
+    print(f"{'':32}{'MB/s':>8}{'memory':>10}  ours is faster by (median of rounds, range)")
+    for name, some in turns.items():
+        ratios = [t[0] / mine for t, mine in zip(some, first, strict=True)]
+        speed = megabytes / statistics.median(t[0] for t in some)
+        memory = statistics.median(t[1] for t in some)
+        ratio = f"{statistics.median(ratios):.2f}x ({min(ratios):.2f}-{max(ratios):.2f})"
+        print(f"{name:32}{speed:8.1f}{memory:7.0f} MB  {ratio}")
+    print("the same ids from all" if same else "THE IDS DIFFER")
+
+
+def memory(file: str | None, vocab: int, sizes: list[float]) -> None:
+    print("\npeak memory of the whole process, ours, text streamed to shards")
+    with tempfile.TemporaryDirectory() as folder:
+        train(file, vocab, folder)
+        for size in sizes:
+            seconds, peak, _ = alone(stream, folder, file, size)
+            print(f"{size:8.0f} MB of text: {peak:6.0f} MB of memory, {size / seconds:.1f} MB/s")
+
+
+def _text(file: str | None) -> str:
+    return Path(file).read_text("utf-8") if file else python_documentation()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("files", nargs="*", help="UTF-8 text; default: the Python documentation")
+    parser.add_argument("--vocab", type=int, default=16384)
+    parser.add_argument("--megabytes", type=float, default=20, help="text per turn")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--memory", type=float, nargs="+", metavar="MB", help="measure memory only")
+    given = parser.parse_args()
+    versions = ", ".join(f"{name} {version(name)}" for name in ("tokenizers", "tiktoken", "numpy"))
+    print(f"Python {platform.python_version()}, {versions}, {os.cpu_count()} processors")
+    for file in given.files or [None]:
+        if given.memory:
+            memory(file, given.vocab, given.memory)
+        else:
+            compare(file, given.vocab, given.megabytes, given.rounds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""Vocabularies of words and of characters, with the answers worked out by hand."""
+
+import importlib.util
+
+import pytest
+
+from lingloom.errors import MissingError
+from lingloom.tokens import words
+from lingloom.tokens.characters import CharactersSettings
+from lingloom.tokens.subwords import UnigramSettings, WordPieceSettings
+from lingloom.tokens.words import Separator, WordsSettings
+
+
+def test_words_are_numbered_by_frequency_then_by_code_point():
+    tokenizer = WordsSettings().train(["b a c a", "c a d <unk>"])
+    names = [tokenizer.token_of(i) for i in range(tokenizer.vocab)]
+    assert names == ["<unk>", "a", "c", "b", "d", "<|end|>"]
+    assert tokenizer.encode("d a z b") == [4, 1, 0, 3]
+
+
+def test_a_marked_unknown_word_is_the_unknown_word():
+    tokenizer = WordsSettings().train([" no it was n't <unk> monday \n"])
+    assert tokenizer.unknown == tokenizer.id_of("<unk>") == 0
+    assert tokenizer.encode("<unk> black monday") == [0, 0, tokenizer.id_of("monday")]
+    assert tokenizer.decode(tokenizer.encode("it was <unk>")) == "it was <unk>"
+
+
+def test_the_vocabulary_of_words_is_cut_by_size_and_by_count():
+    text = ["a a a b b c c d"]
+    assert WordsSettings(vocab=4).train(text).encode("a b c d") == [1, 2, 0, 0]
+    assert WordsSettings(min_count=2).train(text).encode("a b c d") == [1, 2, 3, 0]
+
+
+def test_the_bytes_of_words_include_the_space_after_them():
+    tokenizer = WordsSettings().train(["the cat 从前 sat ，"])
+    ids = tokenizer.encode("the cat sat ")
+    assert int(tokenizer.token_bytes[ids].sum()) == len("the cat sat ")
+    assert tokenizer.token_bytes[tokenizer.encode("从前")].tolist() == [6]
+    assert tokenizer.token_bytes[[tokenizer.unknown, tokenizer.end]].tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("package", ["rjieba", "jieba"])
+def test_chinese_is_segmented_alike_by_either_package(package, monkeypatch):
+    pytest.importorskip(package)
+    monkeypatch.setattr(
+        words, "find_spec", lambda name: importlib.util.find_spec(name) if name == package else None
+    )
+    text = "我们学习人工智能，2008-6-1 用Python写程序。从前有一座山！"
+    assert Separator("auto")(text) == [
+        *["我们", "学习", "人工智能", "，", "2008-6-1", "用", "Python", "写", "程序", "。"],
+        *["从前", "有", "一座", "山", "！"],
+    ]
+
+
+def test_chinese_words_are_joined_without_spaces():
+    tokenizer = WordsSettings(segment="none").train(["我们 学习 Python 语言 ， very well 。"])
+    assert tokenizer.decode(tokenizer.encode("我们 学习 Python 语言 ， very well 。")) == (
+        "我们学习Python语言，very well。"
+    )
+
+
+def test_a_missing_segmenter_is_asked_for_only_where_it_is_needed(monkeypatch):
+    monkeypatch.setattr(words, "find_spec", lambda name: None)
+    assert Separator("auto")("plain English, “quoted”") == ["plain", "English,", "“quoted”"]
+    assert Separator("none")("我们 学习") == ["我们", "学习"]
+    for segment, text in (("auto", "我们学习"), ("jieba", "")):
+        with pytest.raises(MissingError) as caught:
+            Separator(segment)(text)
+        assert str(caught.value) == (
+            "segmenting Chinese into words (tokens.segment) needs the package 'rjieba', which is "
+            "not installed; run: pip install 'lingloom[text]'"
+        )
+
+
+def test_characters_are_numbered_by_frequency_then_by_code_point():
+    tokenizer = CharactersSettings().train(["abba从", "a"])
+    assert [tokenizer.token_of(i) for i in range(tokenizer.vocab)] == [
+        *["<unk>", "a", "b", "从", "<|end|>"]
+    ]
+    assert tokenizer.encode("从zab") == [3, 0, 1, 2]
+    assert tokenizer.decode([3, 0, 1, 4]) == "从\ufffda"
+    assert tokenizer.token_bytes.tolist() == [0, 1, 1, 3, 0]
+
+
+def test_the_vocabulary_of_characters_is_cut_by_size_and_by_count():
+    assert CharactersSettings(vocab=4).train(["aaabbc"]).encode("abc") == [1, 2, 0]
+    assert CharactersSettings(min_count=3).train(["aaabbc"]).encode("abc") == [1, 0, 0]
+
+
+def test_wordpiece_takes_the_longest_piece_and_splits_chinese_by_character():
+    tokenizer = WordPieceSettings(vocab=34).train(["play played playing plays stay 我爱你 "] * 5)
+    names = [tokenizer.token_of(i) for i in tokenizer.encode("played 我爱")]
+    assert "".join(names[:-2]).replace("##", "") == "played"
+    assert all(name.startswith("##") for name in names[1:-2])
+    assert names[-2:] == ["我", "爱"]
+    assert (
+        tokenizer.decode(tokenizer.encode("stay played 我爱你 plays")) == "stay played我爱你plays"
+    )
+
+
+def test_wordpiece_reads_lower_case_without_accents_if_asked():
+    tokenizer = WordPieceSettings(vocab=16, lowercase=True).train(["cafe noel café"] * 5)
+    assert tokenizer.encode("CAFÉ") == tokenizer.encode("cafe")
+
+
+def test_unigram_writes_rare_characters_as_bytes():
+    text = ["the cat sat on the mat, and the rat sat on the cat; " * 20 + "龘"]
+    tokenizer = UnigramSettings(vocab=273, coverage_frac=0.99).train(text)
+    names = [tokenizer.token_of(i) for i in tokenizer.encode("龘")]
+    assert names == ["<0xE9>", "<0xBE>", "<0x98>"]
+    assert tokenizer.decode(tokenizer.encode("龘 cat")) == "龘 cat"
