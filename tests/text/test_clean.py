@@ -1,8 +1,9 @@
 import time
+from unicodedata import combining, decomposition, is_normalized
 
 import pytest
 
-from lingloom.text.clean import CleanSettings, clean, clean_all, too_short
+from lingloom.text.clean import _ODD, CleanSettings, clean, clean_all, too_short
 
 DEFAULT = CleanSettings()
 
@@ -75,3 +76,17 @@ def test_text_made_to_be_slow_is_not():
     clean("\n \n" * 500_000, DEFAULT)
     clean("\r" * 1_000_000, DEFAULT)
     assert time.process_time() - start < 5
+
+
+def test_the_characters_that_are_passed_over_need_nothing_done():
+    kept = [chr(code) for code in range(0x110000) if not _ODD.match(chr(code))]
+    seconds = {chr(int(part, 16)) for c in map(chr, range(0x110000)) for part in _parts(c)[1:]}
+    assert len(kept) > 39_000
+    assert all(combining(c) == 0 and is_normalized("NFC", c) for c in kept)
+    assert not seconds & set(kept)  # none of them joins the one before it
+    assert clean("".join(kept).strip(), DEFAULT) == "".join(kept).strip()
+
+
+def _parts(character):
+    parts = decomposition(character).split()
+    return [] if parts and parts[0].startswith("<") else parts

@@ -34,12 +34,15 @@ _REMOVED = re.compile(
     "\ufeff\ufff9-\ufffb\ufffe\uffff]+"
 )
 _LINE_ENDS = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
-_EITHER = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069"
-    "\ufeff\ufff9-\ufffb\ufffe\uffff]"
+# All but the characters that stay as they are and stand alone in NFC: of Latin with accents, usual
+# punctuation, kana, Chinese, Korean, full-width forms.
+_ODD = re.compile(
+    "[^\t\n -~\xa0-\xac\xae-\u02ff\u2010-\u2027\u2030-\u205e\u3000-\u3029\u3041-\u3096\u30a0-\u30ff"
+    "\u3105-\u312f\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uff01-\uff9d]"
 )
 _BETWEEN = "\n\n\n"
 _BLANKS = " \t\xa0\u3000"
+_BLANKS_AND_LINE_END = tuple(_BLANKS + "\n")
 _BLANK_RUN = re.compile("\n{3,}")
 _MARKS_RUN = re.compile("[\u0300-\u036f]{64,}")
 
@@ -52,14 +55,14 @@ def clean(text: str, settings: CleanSettings) -> str:
 def clean_all(texts: list[str], settings: CleanSettings) -> list[str]:
     """Each of `texts` made regular; whether there is anything to do is asked once for all."""
     joined = _BETWEEN.join(texts)
-    if settings.strip_control and _has_removed(joined):
+    odd = _has_odd(joined)
+    if settings.strip_control and odd:
         texts = [_without_control(text) for text in texts]
         joined = _BETWEEN.join(texts)
-    if settings.normalise != "none":
+    if settings.normalise == "nfkc" or (settings.normalise == "nfc" and odd):
         form: Literal["NFC", "NFKC"] = "NFC" if settings.normalise == "nfc" else "NFKC"
-        if not is_normalized(form, joined):
-            texts = [_normal(form, text) for text in texts]
-    if settings.strip_blanks and (_may_have_blanks(joined, len(texts))):
+        texts = [_normal(form, text) for text in texts]
+    if settings.strip_blanks and _may_have_blanks(joined, len(texts)):
         texts = [_without_blanks(text) for text in texts]
     return texts
 
@@ -71,22 +74,21 @@ def too_short(text: str, settings: CleanSettings) -> str | None:
     return "empty" if not text else f"shorter than {settings.min_chars} characters"
 
 
-def _has_removed(text: str) -> bool:
+def _has_odd(text: str) -> bool:
+    """Whether there may be characters to remove, or to join with their neighbours."""
     if text.isascii():
         raw = text.encode()
         return len(raw.translate(None, _ASCII_REMOVED)) != len(raw)
-    return _EITHER.search(text) is not None
+    return _ODD.search(text) is not None
 
 
 def _without_control(text: str) -> str:
-    if _EITHER.search(text) is None:
-        return text
-    return _REMOVED.sub("", _LINE_ENDS.sub("\n", text))
+    return _REMOVED.sub("", _LINE_ENDS.sub("\n", text)) if _has_odd(text) else text
 
 
 def _normal(form: Literal["NFC", "NFKC"], text: str) -> str:
     # Python sorts a run of marks in quadratic time, and no writing has such runs
-    if is_normalized(form, text) or _MARKS_RUN.search(text):
+    if text.isascii() or is_normalized(form, text) or _MARKS_RUN.search(text):
         return text
     return normalize(form, text)
 
@@ -94,18 +96,24 @@ def _normal(form: Literal["NFC", "NFKC"], text: str) -> str:
 def _may_have_blanks(joined: str, texts: int) -> bool:
     """Whether some line ends in a blank or some line feeds are too many; ends of texts included."""
     return (
-        any(blank + "\n" in joined for blank in _BLANKS)
-        or joined.endswith(tuple(_BLANKS + "\n"))
+        _has_blank_ends(joined)
+        or joined.endswith(_BLANKS_AND_LINE_END)
         or joined.startswith("\n")
         or "\n\n\n\n" in joined
         or joined.count(_BETWEEN) != texts - 1
     )
 
 
+def _has_blank_ends(text: str) -> bool:
+    return " \n" in text or "\t\n" in text or "\u3000\n" in text or "\xa0\n" in text
+
+
 def _without_blanks(text: str) -> str:
-    # by lines and not by a pattern such as ' +\n', which is quadratic in a long run of spaces
-    if any(blank + "\n" in text for blank in _BLANKS):
-        text = "\n".join([line.rstrip(_BLANKS) for line in text.split("\n")])
-    if "\n\n\n" in text:
-        text = _BLANK_RUN.sub("\n\n", text)
-    return text.strip("\n").rstrip(_BLANKS + "\n")
+    if "\n" in text:
+        # by lines and not by a pattern such as ' +\n', which is quadratic in a long run of spaces
+        if _has_blank_ends(text):
+            text = "\n".join([line.rstrip(_BLANKS) for line in text.split("\n")])
+        if "\n\n\n" in text:
+            text = _BLANK_RUN.sub("\n\n", text)
+        text = text.strip("\n")
+    return text.rstrip(_BLANKS + "\n") if text.endswith(_BLANKS_AND_LINE_END) else text

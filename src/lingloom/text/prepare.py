@@ -17,7 +17,7 @@ from .read import TextSettings, documents
 from .setaside import FileReport, Sink, listed
 from .split import splits_of
 
-_BATCH_CHARS = 1 << 18
+_BATCH_CHARS = 1 << 16
 """Documents are looked up among the digests together, in batches of about this size."""
 
 
