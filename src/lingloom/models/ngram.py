@@ -7,10 +7,11 @@ so every id has a probability above 0, and distributions sum to one without an u
 `counts.py` counts, `kneser_ney.py` smooths, `backoff.py` looks up, `arpa.py` speaks to others.
 
 The well-known 5-gram perplexity on the Penn Treebank, 141.2 (Mikolov et al. 2011, "KN5"), is from
-SRILM. Its author's scripts ask for `-order 5 -kndiscount -interpolate -unk -gt3min 1 -gt4min 1`,
-which leaves SRILM's own cutoff on 5-grams: those seen once are dropped. Here that is
-`prune: [0, 0, 0, 0, 1]` with `pruned_mass: backoff`, each sentence a document, `<unk>` a word like
-others, ends counted. The default keeps all n-grams: 0.5% less perplexity on WikiText-2.
+SRILM. The paper gives no command; the example of its author's RNNLM toolkit asks for `-order 5
+-kndiscount -interpolate -gt3min 1 -gt4min 1`, which leaves SRILM's own cutoff on 5-grams: those seen
+once are dropped. Here that is `prune: [0, 0, 0, 0, 1]` with `pruned_mass: backoff`, each sentence a
+document, `<unk>` a word like others, ends counted. The default drops nothing: on WikiText-2 it needs
+0.5% less perplexity than that, 1.2 to 3% less than one discount, 7% less than SRILM's other cutoffs.
 
 Shapes: B sequences, T tokens, V vocabulary, N order.
 """
