@@ -14,8 +14,8 @@ from torch import Tensor
 from ..errors import DataError
 from .optim import ParameterGroup
 
-CHUNK = 1 << 20
-"""Weights handled at once where a formula needs a temporary: four megabytes."""
+CHUNK = 1 << 18
+"""Weights handled at once where a formula needs a temporary: one megabyte."""
 
 
 @torch.no_grad()

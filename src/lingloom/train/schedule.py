@@ -54,6 +54,7 @@ def steps_of(length: float, steps: int) -> int:
 class ScheduleSettings(Settings):
     """Base of the family: warm-up is common, `after_warmup` is the kind's own."""
 
+    kind: str
     warmup: Warmup = 0.0
 
     def factor(self, step: int, steps: int) -> float:
