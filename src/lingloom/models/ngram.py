@@ -8,10 +8,10 @@ so every id has a probability above 0, and distributions sum to one without an u
 
 The well-known 5-gram perplexity on the Penn Treebank, 141.2 (Mikolov et al. 2011, "KN5"), is from
 SRILM. The paper gives no command; the example of its author's RNNLM toolkit asks for `-order 5
--kndiscount -interpolate -gt3min 1 -gt4min 1`, which leaves SRILM's own cutoff on 5-grams: those seen
-once are dropped. Here that is `prune: [0, 0, 0, 0, 1]` with `pruned_mass: backoff`, each sentence a
-document, `<unk>` a word like others, ends counted. The default drops nothing: on WikiText-2 it needs
-0.5% less perplexity than that, 1.2 to 3% less than one discount, 7% less than SRILM's other cutoffs.
+-kndiscount -interpolate -gt3min 1 -gt4min 1`, which leaves SRILM's own cutoff on 5-grams: those
+seen once are dropped. Here that is `prune: [0, 0, 0, 0, 1]` with `pruned_mass: backoff`, each
+sentence a document, `<unk>` a word like others, ends counted. The default drops nothing: 120.8
+instead of 121.4 on a held-out tenth of WikiText-2's validation text (122.3 with one discount).
 
 Shapes: B sequences, T tokens, V vocabulary, N order.
 """
