@@ -82,19 +82,10 @@ def test_the_rehearsal_counts_what_a_real_pass_holds(model, precision, packing):
     )
     ids = torch.zeros(3, 16, dtype=torch.int64)
     batch = Batch(ids, ids, ids if packing == "documents" else None)
-    with _CountingReal() as ledger:
+    with Ledger() as ledger:
         loss, _ = next_token(real, batch)
         loss.backward()
     assert micro_batch_bytes(model, train, 3) == pytest.approx(ledger.peak_bytes, rel=0.02)
-
-
-class _CountingReal(Ledger):
-    """The ledger over real tensors, which answer for themselves."""
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        if func is torch.ops.aten._local_scalar_dense.default:
-            return func(*args, **(kwargs or {}))
-        return super().__torch_dispatch__(func, types, args, kwargs)
 
 
 def test_the_ledger_forgets_what_is_let_go():

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from ..device import working_dtype
 from ..models.model import ModelSettings
 from ..settings import Kinds
+from ..train.objectives import CHUNK_SCORES
 from ..train.optim import OPTIMIZERS
 from ..train.settings import TrainSettings
 from .band import total
@@ -20,6 +21,8 @@ Fits = Callable[[ModelSettings, TrainSettings], bool]
 
 MARGIN = 0.97
 """Share of the budget that a suggestion may fill, for it is estimated from shallow models."""
+PASS_BYTES = 250
+"""More than what any family here keeps of one token, per layer and width, in float32."""
 MOST_SHRINKING = 8
 """A single key is not suggested when it would have to be divided by more than this."""
 
@@ -142,17 +145,23 @@ def _smaller_model(model: ModelSettings, train: TrainSettings, budget: float) ->
         less = narrower(model, max(1, heads * percent // 100))
         return less and changed(less, layers=max(1, layers * percent // 100))
 
-    # buffers are quick to count, so they choose the scale; the rehearsal only confirms it
-    best = _largest(
-        list(range(95, 0, -3)),
-        lambda p: (m := scaled(p)) is not None and _buffers(m, train) <= budget / 2,
-    )
-    while best and (found := scaled(best)):
-        if expected_bytes(found, train, budget) <= budget:
-            keys = ("layers", "width", "heads", *_if_set(model, "kv_heads", "ff_width"))
-            return [f"{_written(found, *keys)} train.micro=1"]
-        best = best * 3 // 4
-    return []
+    def fits(model: ModelSettings | None) -> bool:
+        return model is not None and _buffers(model, train) + _rough_passes(model) <= budget
+
+    best = _largest(list(range(95, 0, -3)), lambda percent: fits(scaled(percent)))
+    found = scaled(best) if best else None
+    if found is None:
+        return []
+    keys = ("layers", "width", "heads", *_if_set(model, "kv_heads", "ff_width"))
+    return [f"{_written(found, *keys)} train.micro=1"]
+
+
+def _rough_passes(model: ModelSettings) -> float:
+    """No less than what passes of one sequence hold, in no time: a rehearsal takes seconds when a
+    long text is scored over a large vocabulary."""
+    layers, width = (int(getattr(model, key)) for key in ("layers", "width"))
+    scores = max(CHUNK_SCORES, 64 * int(getattr(model, "vocab")))  # noqa: B009
+    return float(PASS_BYTES * context_of(model) * layers * width + 16 * scores)
 
 
 def changed(model: ModelSettings, **update: int) -> ModelSettings | None:
