@@ -111,6 +111,7 @@ def write_shards(
     finally:
         for writer in writers.values():
             writer.discard()
+        _aside(folder / INDEX).unlink(missing_ok=True)
 
 
 def _batches(documents: Iterable[tuple[str, Document]]) -> Iterator[_Batch]:
@@ -175,10 +176,10 @@ class _Writer:
         names = [f"{split}.bin", f"{split}.documents.bin", f"{split}.documents.names"]
         self.places = [folder / name for name in names]
         self.files: list[IO[bytes]] = []
-        for place in self.places:
-            self.files.append(open(_aside(place), "wb"))  # noqa: SIM115 - closed by `close`
 
     def write(self, encoded: _Encoded) -> None:
+        for place in self.places[len(self.files) :]:
+            self.files.append(open(_aside(place), "wb"))  # noqa: SIM115 - closed by `close`
         ids, rows, names = self.files
         data = encoded.ids.data.cast("B")
         self.hash.update(data)
