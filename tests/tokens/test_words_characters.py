@@ -1,6 +1,7 @@
 """Vocabularies of words and of characters, with the answers worked out by hand."""
 
 import importlib.util
+from pydoc_data.topics import topics
 
 import pytest
 
@@ -104,8 +105,7 @@ def test_wordpiece_reads_lower_case_without_accents_if_asked():
 
 
 def test_unigram_writes_rare_characters_as_bytes():
-    text = ["the cat sat on the mat, and the rat sat on the cat; " * 20 + "龘"]
-    tokenizer = UnigramSettings(vocab=272, coverage_frac=0.99).train(text)
+    tokenizer = UnigramSettings(vocab=400).train([topics["for"], topics["class"], "cat龘"])
     names = [tokenizer.token_of(i) for i in tokenizer.encode("龘")]
     assert names == ["<0xE9>", "<0xBE>", "<0x98>"]
     assert tokenizer.decode(tokenizer.encode("龘 cat")) == "龘 cat"

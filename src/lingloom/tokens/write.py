@@ -111,7 +111,8 @@ def write_shards(
     finally:
         for writer in writers.values():
             writer.discard()
-        _aside(folder / INDEX).unlink(missing_ok=True)
+        with suppress(NotADirectoryError):
+            _aside(folder / INDEX).unlink(missing_ok=True)
 
 
 def _batches(documents: Iterable[tuple[str, Document]]) -> Iterator[_Batch]:
