@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import settings as trials
 from hypothesis import strategies as st
 from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, model_validator
@@ -259,6 +259,7 @@ def test_a_loaded_recipe_written_out_reads_back_equal(tmp_path):
     assert again.text.read == ["no", "3e-4", "*", ""]
 
 
+@example(out="\x85 \u2028", words=["\ufeff", "a\n\n b ", "\r", "\t"], lr=1e-5, limit=-1)
 @trials(max_examples=50, deadline=None)
 @given(
     out=st.text(st.characters(exclude_categories=["Cs"])),

@@ -166,5 +166,11 @@ class _Dumper(yaml.SafeDumper):
         """Write a value that is met twice twice."""
         return True
 
+    def text(self, data: str) -> yaml.ScalarNode:
+        """A text; rare line breaks, which YAML would fold away, are escaped in double quotes."""
+        style = '"' if re.search("[\x85\u2028\u2029\ufeff]", data) else None
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style)
+
 
 _Dumper.yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
+_Dumper.add_representer(str, _Dumper.text)

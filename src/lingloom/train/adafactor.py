@@ -21,7 +21,7 @@ from torch import Tensor
 from .optim import AboveZero, NotNegative, OptimizerSettings, ParameterGroup
 
 CHUNK = 1 << 18
-"""Weights handled at once: temporaries of a megabyte stay in cache and in the allocator's hands, 2.5
+"""Weights handled at once: a megabyte of temporaries stays in cache and with the allocator, 2.5
 times as fast as four megabytes, however large the matrix."""
 
 
