@@ -14,6 +14,7 @@ from lingloom.models.llama import LlamaSettings
 from lingloom.models.model import NeuralModel
 from lingloom.models.ngram import NGramSettings
 from lingloom.models.port import load_model, save_model
+from lingloom.models.rmsnorm import RMSNorm
 from lingloom.settings import Kinds, Settings
 from lingloom.tokens.batch import Batch
 
@@ -227,3 +228,35 @@ def test_a_model_without_a_vocabulary_is_not_built(settings):
 def test_sizes_that_do_not_fit_are_a_mistake_in_the_recipe(sizes, message):
     with pytest.raises(RecipeError, match=message):
         load(Kinds(ROWS).settings_class(sizes["kind"]), sizes)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["fp32", "bf16"])
+def test_the_root_mean_square_norm_and_its_gradients_equal_the_formula(dtype):
+    torch.manual_seed(0)
+    norm = RMSNorm(24, eps=1e-3).to(dtype)
+    x = torch.randn(3, 50, 24).to(dtype).requires_grad_()
+    with torch.no_grad():
+        norm.weight += torch.randn(24)
+    upstream = torch.randn(3, 50, 24).to(dtype)
+    exact_x, exact_weight = x.detach().double(), norm.weight.detach().double()
+    exact_x.requires_grad_(), exact_weight.requires_grad_()
+    exact = exact_weight * exact_x / (exact_x.square().mean(-1, keepdim=True) + 1e-3).sqrt()
+    found = norm(x)
+    ours = (found, *torch.autograd.grad(found, (x, norm.weight), upstream))
+    theirs = (exact, *torch.autograd.grad(exact, (exact_x, exact_weight), upstream.double()))
+    for a, b in zip(ours, theirs, strict=True):
+        error = (a.double() - b).norm() / b.norm()
+        assert error < (1e-6 if dtype == torch.float32 else 6e-3)
+
+
+@every_neural_model
+@pytest.mark.parametrize("packed", [False, True], ids=["stream", "documents"])
+def test_the_whole_model_can_be_traced_for_compilation(settings, packed):
+    model, ids = fresh(settings), torch.randint(32, (2, 16))
+    batch = batch_of(ids, (ids < 8).long().cumsum(1) if packed else None)
+    traced = torch.compile(model.hidden, fullgraph=True, backend="aot_eager")
+    plain, found = model.hidden(batch), traced(batch)
+    torch.testing.assert_close(found, plain, rtol=1e-5, atol=1e-5)
+    (expected,) = torch.autograd.grad(plain.square().sum(), model.embed.weight)
+    (gradient,) = torch.autograd.grad(found.square().sum(), model.embed.weight)
+    torch.testing.assert_close(gradient, expected, rtol=1e-4, atol=1e-4)

@@ -21,6 +21,7 @@ from ..tokens.batch import Batch
 from .attention import attend
 from .layers import Cache, Linear, check_length, segment_mask
 from .model import ModelSettings, NeuralModel, need_vocab
+from .rmsnorm import RMSNorm
 
 
 class RopeStretch(Settings):
@@ -109,8 +110,8 @@ class LlamaSettings(ModelSettings):
         return Llama(self)
 
 
-def rotary_angles(settings: LlamaSettings, device: torch.device) -> Tensor:
-    """Angle of each place and pair of numbers, (context, D/2) float32, in radians."""
+def rotary_table(settings: LlamaSettings, device: torch.device) -> tuple[Tensor, Tensor]:
+    """What `rotate` multiplies with at each place, two tables of (context, 1, D) float32."""
     pairs = torch.arange(0, settings.head_width, 2, device=device, dtype=torch.float32)
     speeds = 1.0 / settings.rope_base ** (pairs / settings.head_width)
     if (stretch := settings.rope_stretch) is not None:
@@ -118,13 +119,17 @@ def rotary_angles(settings: LlamaSettings, device: torch.device) -> Tensor:
         keep = ((turns - stretch.low) / (stretch.high - stretch.low)).clamp(0, 1)
         speeds = keep * speeds + (1 - keep) * speeds / stretch.factor
     places = torch.arange(settings.context, device=device, dtype=torch.float32)
-    return torch.outer(places, speeds)
+    angles = torch.outer(places, speeds)[:, None]  # (context, 1, D/2) in radians
+    cos, sin = angles.cos(), angles.sin()
+    return torch.cat((cos, cos), dim=-1), torch.cat((-sin, sin), dim=-1)
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Turn the pairs (x[i], x[i + D/2]) of x (B, T, H, D) by the angles behind cos and sin."""
-    left, right = x.chunk(2, dim=-1)
-    return torch.cat((left * cos - right * sin, right * cos + left * sin), dim=-1)
+    """Turn each pair (x[i], x[i + D/2]) of x (B, T, H, D) by its angle; tables (T, 1, D).
+
+    Whole rows, with the halves swapped by one roll, go faster than four products of half rows.
+    """
+    return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, dims=-1), sin)
 
 
 class Attention(nn.Module):
@@ -142,10 +147,9 @@ class Attention(nn.Module):
     ) -> Tensor:
         B, T, C = x.shape
         qkv = self.qkv(x).view(B, T, -1, C // self.heads)  # (B, T, H + 2K, D)
-        turned = self.heads + self.key_heads
-        qk = rotate(qkv[:, :, :turned], *turn)  # queries and keys in one go
-        q, k = qk.transpose(1, 2).split((self.heads, self.key_heads), dim=1)
-        v = qkv[:, :, turned:].transpose(1, 2)
+        qk, v = qkv.split((self.heads + self.key_heads, self.key_heads), dim=2)
+        qk, v = rotate(qk, *turn).transpose(1, 2), v.transpose(1, 2)  # queries and keys in one go
+        q, k = qk.split((self.heads, self.key_heads), dim=1)
         if cache is not None:
             k, v = cache.extend(self.layer, k, v)
         y = attend(q, k, v, mask, self.dropout if self.training else 0.0)  # (B, H, T, D)
@@ -167,9 +171,9 @@ class FeedForward(nn.Module):
 class Block(nn.Module):
     def __init__(self, settings: LlamaSettings, layer: int):
         super().__init__()
-        self.norm1 = nn.RMSNorm(settings.width, settings.norm_eps)
+        self.norm1 = RMSNorm(settings.width, settings.norm_eps)
         self.attention = Attention(settings, layer)
-        self.norm2 = nn.RMSNorm(settings.width, settings.norm_eps)
+        self.norm2 = RMSNorm(settings.width, settings.norm_eps)
         self.ff = FeedForward(settings)
         self.dropout = settings.dropout
 
@@ -194,18 +198,17 @@ class Llama(NeuralModel):
         self.settings = settings
         self.embed = nn.Embedding(settings.vocab, settings.width)
         self.blocks = nn.ModuleList(Block(settings, layer) for layer in range(settings.layers))
-        self.norm = nn.RMSNorm(settings.width, settings.norm_eps)
+        self.norm = RMSNorm(settings.width, settings.norm_eps)
         self.head = None if settings.tied else nn.Linear(settings.width, settings.vocab, bias=False)
-        angles = rotary_angles(settings, self.embed.weight.device)
-        self.register_buffer("cos", angles.cos(), persistent=False)  # (context, D/2) float32
-        self.register_buffer("sin", angles.sin(), persistent=False)
+        cos, sin = rotary_table(settings, self.embed.weight.device)
+        self.register_buffer("cos", cos, persistent=False)
+        self.register_buffer("sin", sin, persistent=False)
         self._draw_weights()
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        """Casting the weights to bf16 must not round the angles, so they are made anew."""
+        """Casting the weights to bf16 must not round the rotary tables, so they are made anew."""
         super()._apply(fn, recurse)
-        angles = rotary_angles(self.settings, self.embed.weight.device)
-        self.cos, self.sin = angles.cos(), angles.sin()
+        self.cos, self.sin = rotary_table(self.settings, self.embed.weight.device)
         return self
 
     def _draw_weights(self) -> None:
@@ -255,10 +258,8 @@ class Llama(NeuralModel):
         return F.linear(x[:, -1], self.output_weight()).float()
 
     def _turn(self, places: Any, x: Tensor) -> tuple[Tensor, Tensor]:
-        """cos and sin of `places` in x's precision, (T, 1, D/2) or (B, T, 1, D/2)."""
-        return self.cos[places].unsqueeze(-2).to(x.dtype), self.sin[places].unsqueeze(-2).to(
-            x.dtype
-        )
+        """The rotary tables at `places` in x's precision, (T, 1, D) or (B, T, 1, D) each."""
+        return self.cos[places].to(x.dtype), self.sin[places].to(x.dtype)
 
     def _blocks(
         self, x: Tensor, turn: tuple[Tensor, Tensor], mask: Tensor | None, cache: Cache | None
