@@ -1,6 +1,6 @@
 """How long `lingloom --help` and `import lingloom` take; the promise is 0.3 s.
 
-    python benchmarks/startup.py [--rounds 9]
+python benchmarks/startup.py [--rounds 9]
 """
 
 import argparse

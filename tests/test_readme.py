@@ -94,7 +94,7 @@ def test_every_command_of_the_readme_runs(here):
 
 
 def test_the_python_of_the_readme_runs(here):
-    lingloom.train("recipes/ngram_words.yaml", "out=runs/demo", *SHRUNK["ngram_words"])
+    lingloom.run("recipes/ngram_words.yaml", "out=runs/demo", *SHRUNK["ngram_words"])
     code = blocks(README, "python")[0].replace("max_new_tokens=100", "max_new_tokens=5")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "bits per byte" in done.stdout
@@ -106,7 +106,7 @@ def test_every_recipe_trains_three_steps(recipe, here):
     words = ["text.max_chars=200", *SHRUNK[recipe.stem]]
     if recipe.stem != "ngram_words":
         words += ["train.batch=2", "train.steps=3", "train.eval_every=0"]
-    lingloom.train(f"recipes/{recipe.name}", *words)
+    lingloom.run(f"recipes/{recipe.name}", *words)
     assert RunFolder(f"runs/{recipe.stem}").read_json("run.json")["state"] == "finished"
 
 

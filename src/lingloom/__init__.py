@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .api import Model, load, plan, prove, train
+    from .api import Model, estimate, load, prove, run
     from .errors import (
         DataError,
         LingloomError,
@@ -23,10 +23,10 @@ __all__ = [
     "RecipeError",
     "RunError",
     "ShapeError",
+    "estimate",
     "load",
-    "plan",
     "prove",
-    "train",
+    "run",
 ]
 
 

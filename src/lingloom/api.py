@@ -1,4 +1,7 @@
-"""Lingloom from Python: `lingloom.load("runs/demo").generate("从前")`."""
+"""Lingloom from Python: `lingloom.load("runs/demo").generate("从前")`.
+
+The functions are named so that none hides a room of the package (`train`, `plan`, `measure`).
+"""
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -97,7 +100,7 @@ def load(path: str | Path) -> Model:
     return model
 
 
-def train(recipe: str | Path | Recipe, *overrides: str, tell: Told | None = None) -> Model:
+def run(recipe: str | Path | Recipe, *overrides: str, tell: Told | None = None) -> Model:
     """Carry a recipe from raw text to a measured model, or go on with a stopped run.
 
     Args:
@@ -109,14 +112,14 @@ def train(recipe: str | Path | Recipe, *overrides: str, tell: Told | None = None
         RecipeError: the recipe is wrong; every mistake is named.
         RunError: the run cannot start or go on.
     """
-    run, events = begin(recipe, list(overrides))
+    folder, events = begin(recipe, list(overrides))
     for event in events:
         if tell:
             tell(event)
-    return load(run.path)
+    return load(folder.path)
 
 
-def plan(recipe: str | Path | Recipe, *overrides: str) -> Plan:
+def estimate(recipe: str | Path | Recipe, *overrides: str) -> Plan:
     """What a recipe will take on this machine: memory, seconds and disk, each with a band.
 
     Raises:

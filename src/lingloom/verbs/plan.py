@@ -31,8 +31,8 @@ def lines(plan: Plan, *, detail: bool) -> list[str]:
     """The plan as a person reads it; with `detail`, term by term."""
     how = "timed on this machine" if plan.probed else "from arithmetic, so with a wide band"
     out = [
-        f"plan       {count_text(plan.parameters)} parameters, {count_text(plan.tokens_seen)} tokens "
-        f"to read ({plan.epochs:.1f} epochs), {plan.train_flops:.2g} FLOPs of training",
+        f"plan       {count_text(plan.parameters)} parameters, {count_text(plan.tokens_seen)} "
+        f"tokens to read ({plan.epochs:.1f} epochs), {plan.train_flops:.2g} FLOPs of training",
         f"           time    {_band(plan.seconds_s, time_text)}, {how}",
         f"           memory  {_band(plan.memory_bytes, bytes_text)}; "
         f"{bytes_text(plan.memory_free_bytes)} free",
