@@ -105,12 +105,14 @@ def test_where_tiktoken_would_differ_the_library_encodes(vocab, merges, text):
 
 
 @pytest.mark.parametrize("space", [" ", "\t", "\u3000", "\n", " \n"])
-def test_white_space_without_end_is_encoded_all_the_same(space):
+def test_white_space_without_end_is_left_to_the_library(space, monkeypatch):
     tokenizer = BPESettings(vocab=266).train(CORPUS)
-    text = "low" + space * 100_000 + "low"
-    ids = tokenizer.encode_batch([text])[0].tolist()
-    assert ids == tokenizer.encode(text)
-    assert tokenizer.decode(ids) == text
+    text = "low" + space * 40_000 + "low"
+    expected = tokenizer.library.encode(text).ids
+    assert tokenizer.decode(expected) == text
+    monkeypatch.setattr(tokenizer, "encoder", "runs out of stack")
+    assert tokenizer.encode(text) == expected
+    assert tokenizer.encode_batch([text])[0].tolist() == expected
 
 
 def test_others_tokenizers_are_read_without_tokens_json(tmp_path):
