@@ -85,13 +85,13 @@ def test_several_bad_batches_in_a_row_go_back_and_on_behind_them(tmp_path):
 
 def test_going_back_is_replayed_to_the_same_bits(tmp_path):
     at, s = {4, 5, 6}, settings()
-    wanted = [(r.step, r.norm) for r in run(at, s, checkpoints=tmp_path / "a")]
+    wanted = [(r.step, r.norm, r.refused) for r in run(at, s, checkpoints=tmp_path / "a")]
     killed = run(at, s, checkpoints=tmp_path / "b")
     first = [next(killed) for _ in range(6)]
     killed.close()
     again = list(run(at, s, checkpoints=tmp_path / "b"))
     assert again[0].step == 6
-    both = [(r.step, r.norm) for r in [*first, *again[1:]]]
+    both = [(r.step, r.norm, r.refused) for r in [*first, *again[1:]]]
     assert [str(x) for x in both] == [str(x) for x in wanted]
 
 

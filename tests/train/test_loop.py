@@ -89,6 +89,16 @@ def test_twelve_steps_equal_six_and_a_stop_and_six(tmp_path, family, precision):
         assert torch.equal(p, q)
 
 
+@every_family
+def test_the_norm_is_that_of_the_mean_over_all_targets(family):
+    model = fresh(family)
+    loss, count = next_token(model, batch_at(0))
+    (loss / count).backward()
+    norm = math.sqrt(sum(float(p.grad.square().sum()) for p in model.parameters()))
+    s = settings(steps=1, micro=3, regularise=RegulariseSettings())
+    assert run(fresh(family), s)[0].norm == pytest.approx(norm, rel=1e-5)
+
+
 def test_micro_batches_are_shared_out_evenly():
     def micro(batch, context, workers):
         return TrainSettings(batch=batch, workers=workers).sequences_at_once(context)
