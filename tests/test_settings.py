@@ -149,6 +149,11 @@ def test_the_same_kind_by_hand_forgets_nothing(tmp_path, override):
     assert optimizer.momentum == 0.5
 
 
+def test_a_kind_given_by_hand_where_none_was_chosen_forgets_nothing(tmp_path):
+    recipe = read(tmp_path, GOOD + "schedule: {warmup: 5}\n", ["schedule.kind=wsd"])
+    assert recipe.schedule == WSDSettings(warmup=5)
+
+
 def test_a_family_may_be_given_whole_by_hand(tmp_path):
     recipe = read(tmp_path, MOMENTUM, ["train.optimizer={kind: muon, momentum: 0.9}"])
     assert recipe.train.optimizer == MuonSettings(momentum=0.9)
