@@ -1,6 +1,7 @@
 """The plan as a whole: refusals word for word, suggestions that fit, bands, promise and outcome."""
 
 import time
+from dataclasses import replace
 
 import pytest
 import torch
@@ -168,6 +169,10 @@ def test_evaluations_and_checkpoints_are_counted_as_often_as_they_happen():
     terms = {t.name: t.amount.value for t in learning_terms(TRAIN, step, TEXT, 32, 0.0)}
     assert terms["training"] == 20 * 3 * 8 * 32
     assert terms["evaluation"] == 2 * 2000
+    for most, scored in ((500, 500), (9000, 2000)):
+        text = replace(TEXT, eval_tokens=most)
+        terms = {t.name: t.amount.value for t in learning_terms(TRAIN, step, text, 32, 0.0)}
+        assert terms["evaluation"] == 2 * scored
     rare = TRAIN.model_copy(update={"eval_every": 0})
     terms = {t.name: t.amount.value for t in learning_terms(rare, step, TEXT, 32, 0.0)}
     assert terms["evaluation"] == 2000

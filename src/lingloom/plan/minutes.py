@@ -67,7 +67,7 @@ class TextFigures:
     """None: from bytes, by `rates.bytes_per_token`."""
     heldout_tokens: float | None = None
     eval_tokens: float | None = None
-    """Tokens of each evaluation while training; None: all that are held out."""
+    """Most tokens of each evaluation while training; None: all that are held out."""
     rates: Rates = TYPICAL_RATES
     ready: bool = False
     """Whether the shards are written already."""
@@ -122,14 +122,15 @@ def learning_terms(
     careful = Band(per_token.value, 0.5 * per_token.low, 2 * per_token.high)
     evaluations = _times(train.steps, train.eval_every)
     scored = text.heldout()
-    each = scored.value if text.eval_tokens is None else text.eval_tokens
+    most = float("inf") if text.eval_tokens is None else text.eval_tokens
+    each = Band(*(min(most, count) for count in (scored.value, scored.low, scored.high)))
     saves = _times(train.steps, train.checkpoint.every)
     usual, slow, fast = DISK_BYTES_PER_S
     waited = 0.2 if train.checkpoint.background else 1.0
     write_s = checkpoint_bytes / usual
     terms = [
         Term("training", step.seconds.times(train.steps)),
-        Term("evaluation", careful.times(evaluations * each)),
+        Term("evaluation", _product(careful, each).times(evaluations)),
         Term("checkpoints", about(write_s * waited, 0.1, 1 / slow).times(saves)),
         Term("scoring", _product(careful, scored).times(1.5)),
     ]
