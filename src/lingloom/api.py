@@ -17,11 +17,12 @@ from .models.port import load_model, save_model
 from .pipeline import train as pipeline
 from .pipeline.estimate import plan_recipe
 from .pipeline.events import Event
+from .pipeline.outcome import CARD
 from .pipeline.prepare import open_data
 from .pipeline.proofs import evidence
 from .plan.plan import Plan
 from .recipe import Recipe, read
-from .runs import RunFolder, find_run
+from .runs import RunFolder, find_run, write_whole
 from .tasks.generate import generate
 from .text.document import Document
 from .tokens.open import open_tokenizer
@@ -78,6 +79,9 @@ class Model:
             RunError: the folder cannot be written.
         """
         save_model(self.model, Path(folder), self.folder)
+        card = self.folder / CARD
+        if card.is_file():
+            write_whole(Path(folder) / CARD, card.read_text("utf-8"))
 
 
 def load(path: str | Path) -> Model:

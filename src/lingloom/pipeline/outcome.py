@@ -15,6 +15,7 @@ from ..runs import RunFolder, write_whole
 from ..tasks.generate import generate
 from ..tokens.evaluation import evaluation_batches
 from ..train.objectives import token_nats
+from ..trust.card import card_markdown
 from ..trust.facts import Sample
 from ..trust.report import render
 from .estimate import EVALUATION_TOKENS, compare_with_outcome
@@ -22,6 +23,8 @@ from .events import Event
 from .facts import report_data
 from .prepare import Data
 
+CARD = "README.md"
+"""The model card, where model hubs look for it."""
 PROMPT_CHARS = 24
 """Length of the beginnings of held-out documents that the report lets the model go on from."""
 
@@ -159,5 +162,7 @@ def prompts(data: Data) -> list[str]:
 
 
 def write_report(run: RunFolder, recipe: Recipe, data: Data) -> None:
-    """report.html, from what the run folder holds."""
-    write_whole(run.report, render(report_data(run, recipe, data)))
+    """report.html and the model's card, from what the run folder holds."""
+    facts = report_data(run, recipe, data)
+    write_whole(run.report, render(facts))
+    write_whole(run.model / CARD, card_markdown(facts))

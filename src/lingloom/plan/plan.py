@@ -16,7 +16,7 @@ from ..train.settings import TrainSettings
 from . import disk, fit, memory, minutes
 from .band import Band, Term, largest, total
 from .minutes import StepTime, TextFigures
-from .probe import probe
+from .probe import probe, shortest_probe_s
 from .rehearse import Standing
 
 NGRAM_PEAK_BYTES = (200.0, 0.3, 1.5)
@@ -187,8 +187,8 @@ def _step(
     model: ModelSettings, train: TrainSettings, holding: Standing, probe_s: float
 ) -> StepTime:
     typical = minutes.typical_step(model, train, holding)
-    if not probe_s:
-        return typical
+    if 3 * shortest_probe_s(model, train, typical.seconds.value) > probe_s:
+        return typical  # even the least that could be timed would take too long
     return probe(model, train, typical.seconds.value, probe_s)
 
 

@@ -58,6 +58,12 @@ def probe(
     )
 
 
+def shortest_probe_s(model: ModelSettings, train: TrainSettings, expected_s: float) -> float:
+    """Seconds of the least that can be timed: one micro-batch for each worker."""
+    at_once = train.sequences_at_once(context_of(model)) * workers(train)
+    return expected_s * min(1.0, at_once / train.batch)
+
+
 def _band(times: list[float]) -> Band:
     middle = statistics.median(times)
     return Band(middle, min(times) * SPREAD[0], max(max(times), middle * SPREAD[1]))
