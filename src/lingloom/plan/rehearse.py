@@ -25,6 +25,10 @@ from ..train.parameters import Parameters
 from ..train.settings import TrainSettings
 
 
+LONGEST_TOKENS = 4096
+"""Sequences up to this length are rehearsed; longer ones follow from three shorter ones."""
+
+
 @dataclass(frozen=True)
 class Standing:
     """What a run holds from its first step to its last."""
@@ -88,13 +92,28 @@ def micro_batch_bytes(
         micro: sequences of `model.context` tokens computed at once.
         objective: what is to be learnt.
     """
+    context = int(getattr(model, "context"))  # noqa: B009  every family has one; see ModelSettings
+    if context <= LONGEST_TOKENS:
+        return _traced_bytes(model, train, micro, context, objective)
+    # Attention holds what grows with the square of the context, all else grows with the context
+    # itself or not at all: three lengths settle the curve.
+    x1, x2, x3 = (LONGEST_TOKENS // part for part in (4, 2, 1))
+    y1, y2, y3 = (_traced_bytes(model, train, micro, x, objective) for x in (x1, x2, x3))
+    slope, later = (y2 - y1) / (x2 - x1), (y3 - y2) / (x3 - x2)
+    bend = max(0.0, (later - slope) / (x3 - x1))
+    return int(y3 + (later + bend * (x3 - x2)) * (context - x3) + bend * (context - x3) ** 2)
+
+
+def _traced_bytes(
+    model: ModelSettings, train: TrainSettings, micro: int, tokens: int, objective: Objective
+) -> int:
+    """`micro_batch_bytes` for sequences of so many `tokens`."""
     from torch._subclasses.fake_tensor import FakeTensorMode  # a third of a second to import
 
-    context = int(getattr(model, "context"))  # noqa: B009  every family has one; see ModelSettings
     with _default_dtype(working_dtype(train.precision)), FakeTensorMode():
         network: NeuralModel = model.build()
         network.train()
-        ids = torch.zeros(micro, context, dtype=torch.int64)
+        ids = torch.zeros(micro, tokens, dtype=torch.int64)
         segments = torch.zeros_like(ids) if train.packing == "documents" else None
         with _Pretence(ids.numel()) as ledger:
             loss, _ = objective(network, Batch(ids, ids, segments))
