@@ -137,8 +137,9 @@ class UnigramSettings(TokenizerSettings):
     """Part of the text's characters that must be pieces of their own; the rest become bytes."""
     longest: PositiveInt = 16
     """Most characters in a piece."""
-    sample_bytes: PositiveInt = 10_000_000
-    """Text to learn from; of more, an even sample is taken. Training is slow: minutes for this."""
+    sample_bytes: PositiveInt = 5_000_000
+    """Text to learn from; of more, an even sample is taken. Chinese, whose words are whole clauses
+    here, takes minutes to learn from."""
 
     def train(self, texts: Iterable[str]) -> "UnigramTokenizer":
         found = sample(texts, self.sample_bytes)
