@@ -129,6 +129,13 @@ def test_all_workers_hold_activations_and_gradients():
         assert after.amount.value == factor * before.amount.value
 
 
+def test_a_model_with_dropout_is_computed_by_one_worker():
+    dropping = GPT2.model_copy(update={"dropout": 0.1})
+    one = memory.activations(dropping, training(), 2)
+    with mock.patch.object(memory, "worker_count", lambda *_: 2):
+        assert memory.activations(dropping, training(), 2) == one
+
+
 def test_a_band_holds_what_lies_in_it_and_adds_up_carefully():
     both = about(10.0, 0.5, 2.0) + exactly(1.0)
     assert both == Band(11.0, 6.0, 21.0)

@@ -51,7 +51,9 @@ def buffers(holding: Standing) -> list[Term]:
 
 def activations(model: ModelSettings, train: TrainSettings, micro: int) -> Term:
     """What forward and backward passes of `micro` sequences hold, by all workers together."""
-    size = workers(train) * micro_batch_bytes(model, train, micro)
+    draws = any(getattr(model, key, 0) for key in ("dropout", "dropconnect"))
+    side_by_side = 1 if draws else workers(train)  # one generator of random numbers per process
+    size = side_by_side * micro_batch_bytes(model, train, micro)
     factor, low, high = PASS_COMPILED if train.compile else PASS
     return Term("activations", about(size * factor, low, high))
 

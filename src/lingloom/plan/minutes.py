@@ -12,9 +12,9 @@ from .band import Band, Term, about, exactly
 from .memory import context_of
 from .rehearse import Standing
 
-MFU = (0.3, 0.1, 0.55)
-"""Share of the matrix peak that training reaches: typical, lowest, highest seen (for models of 0.1M
-to 100M parameters); 0.02 and less for models too small to keep the processor busy."""
+MFU = (0.35, 0.08, 0.85)
+"""Share of the matrix peak that training reaches: typical, lowest, highest. Processors whose matrix
+unit outruns their memory reach a quarter of it, others three quarters; benchmarks/train_speed.py."""
 OVERHEAD_S = (1.5e-4, 0.3, 3.0)
 """Seconds that each layer's Python takes per micro-batch, forward and backward."""
 COMPILE_S = (30.0, 0.5, 4.0)
@@ -39,7 +39,9 @@ class Rates:
 
 
 TYPICAL_RATES = Rates(
-    learn_s=Band(4e-7, 5e-8, 2e-6), encode_s=Band(2e-7, 3e-8, 1e-6), bytes_per_token=Band(3.3, 1, 6)
+    learn_s=Band(4e-7, 5e-8, 2e-6),
+    encode_s=Band(2e-7, 3e-8, 1e-6),
+    bytes_per_token=Band(3.3, 2.2, 5.0),
 )
 """For text that nobody has looked at, in subwords."""
 BYTES_PER_TOKEN = {

@@ -24,7 +24,6 @@ from ..train.optim import OptimizerSettings
 from ..train.parameters import Parameters
 from ..train.settings import TrainSettings
 
-
 LONGEST_TOKENS = 4096
 """Sequences up to this length are rehearsed; longer ones follow from three shorter ones."""
 
