@@ -14,7 +14,7 @@ from .rehearse import Standing
 
 MFU = (0.35, 0.08, 0.85)
 """Share of the matrix peak that training reaches: typical, lowest, highest. Processors whose matrix
-unit outruns their memory reach a quarter of it, others three quarters; benchmarks/train_speed.py."""
+unit outruns their memory reach a quarter, others three quarters: benchmarks/train_speed.py."""
 OVERHEAD_S = (1.5e-4, 0.3, 3.0)
 """Seconds that each layer's Python takes per micro-batch, forward and backward."""
 COMPILE_S = (30.0, 0.5, 4.0)
