@@ -6,7 +6,7 @@ from typing import Any
 
 from ..errors import MissingError
 from ..runs import RunFolder
-from ..train.loop import StepRecord
+from ..train.record import StepRecord
 
 
 class Log:

@@ -9,7 +9,6 @@ older weights the data goes on behind the bad batches.
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from .guard import Guard
 from .objectives import Objective
 from .optim import restore
 from .parameters import Parameters, check_fingerprint
+from .record import StepRecord
 from .regularise import (
     EarlyStopping,
     WeightAverage,
@@ -36,33 +36,6 @@ from .settings import TrainSettings
 from .workers import Workers
 
 Evaluate = Callable[[NeuralModel], Mapping[str, float]]
-
-
-@dataclass
-class StepRecord:
-    """What happened in one step."""
-
-    step: int
-    """Steps done, this one included; a record with the event `resumed` repeats the last one."""
-    loss: float | None = None
-    """Mean of the objective over the scored targets, in nats; l1 and l2 are not part of it."""
-    norm: float | None = None
-    """2-norm of the gradient before clipping."""
-    lr: float | None = None
-    tokens: int = 0
-    """Tokens read in this step."""
-    seconds_s: float = 0.0
-    """Time of the step without evaluation and saving."""
-    tokens_per_s: float = 0.0
-    mfu_frac: float = 0.0
-    """Share of the measured matrix peak, counting three forward passes per token."""
-    evaluation: dict[str, float] | None = None
-    """What `evaluate` said after this step."""
-    events: dict[str, str] = field(default_factory=dict)
-    """`resumed`, `skipped`, `rolled back`, `saved`, `early stop`, `interrupted`, `finished`: each
-    with one line that a person can read."""
-    refused: dict[str, Any] | None = None
-    """A bad batch: step, reason, loss, norm, document ids, action; for the run's guard file."""
 
 
 def train(
@@ -82,7 +55,7 @@ def train(
     It goes on from the newest whole checkpoint where there is one: the first record then has the
     event `resumed` and no loss, and every log entry after its step is void. When the records end,
     `model` holds float32 weights: the best evaluated ones if `regularise.patience` is set, else the
-    average if `regularise.ema` is set, else the last ones.
+    average if `regularise.ema` is set, else the last ones; after `stop` always the last ones.
 
     Args:
         model: in float32; its weights are taken over until the records end.
