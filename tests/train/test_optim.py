@@ -8,6 +8,7 @@ import torch
 from pydantic import ValidationError
 
 from lingloom.errors import DataError, RecipeError
+from lingloom.models.gpt2 import GPT2Settings
 from lingloom.settings import Kinds
 from lingloom.train.adafactor import AdafactorSettings
 from lingloom.train.muon import MuonSettings, orthogonal
@@ -21,6 +22,7 @@ from lingloom.train.optim import (
     SGDSettings,
     restore,
 )
+from lingloom.train.parameters import Parameters
 
 KINDS = [Kinds(OPTIMIZERS, kind).build_default() for kind in OPTIMIZERS]
 every_kind = pytest.mark.parametrize("settings", KINDS, ids=lambda s: s.kind)
@@ -358,3 +360,11 @@ def test_muon_without_matrices_is_refused():
     assert str(error.value) == (
         "train.optimizer.kind: 'muon' steps 2-D hidden weights and this model has none; use 'adamw'"
     )
+
+
+def test_learned_positions_are_a_table_and_not_a_matrix_for_muon():
+    model = GPT2Settings(vocab=16, context=8, layers=1, heads=1, width=4).build()
+    owner = {n: g for g in Parameters(model, torch.float32).groups for n, _ in g.shapes}
+    assert (owner["positions"].kind, owner["positions"].decay) == ("embedding", False)
+    assert (owner["embed.weight"].kind, owner["embed.weight"].decay) == ("embedding", True)
+    assert owner["blocks.0.ff.up.weight"].kind == "matrix"

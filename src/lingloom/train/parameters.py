@@ -141,17 +141,20 @@ def check_fingerprint(saved: dict[str, list[int]], own: dict[str, list[int]], wh
 
 
 def _in_groups(model: NeuralModel) -> Named:
-    """Parameters by kind and decay; each parameter once, however many names it has."""
+    """Parameters by kind and decay; each parameter once, however many names it has.
+
+    A matrix that does not decay is a table too: learned positions are looked up, not multiplied.
+    """
     tables = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
     tables.add(id(model.output_weight()))
     groups: Named = {}
     for name, parameter in model.named_parameters():
+        decay = model.decays(name, parameter)
         kind: Kind = "vector" if parameter.ndim < 2 else "matrix"
-        if id(parameter) in tables:
+        if id(parameter) in tables or (kind == "matrix" and not decay):
             kind = "embedding"
-        key = (kind, model.decays(name, parameter))
-        groups.setdefault(key, []).append((name, parameter))
-    return dict(sorted(groups.items(), key=lambda item: item[0]))
+        groups.setdefault((kind, decay), []).append((name, parameter))
+    return dict(sorted(groups.items(), key=lambda item: (item[0][0], not item[0][1])))
 
 
 def _by_name(model: nn.Module, names: Sequence[str]) -> list[nn.Parameter]:
