@@ -82,7 +82,7 @@ class _CrossEntropy(torch.autograd.Function):
         if float(upstream) != 1.0:
             d_hidden = d_hidden * upstream
             d_weight = None if d_weight is None else d_weight * upstream
-        return d_hidden.to(ctx.saved_tensors[0].dtype), d_weight, None, None
+        return d_hidden, d_weight, None, None
 
 
 def chunk_rows(vocab: int) -> int:

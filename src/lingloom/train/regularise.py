@@ -1,8 +1,9 @@
 """What keeps a model from learning its data by heart, apart from what is built into model and loss.
 
-Order within a step: gradients are averaged, then `add_penalties`, then `clip_by_norm` or
-`clip_by_value`, then the optimizer, then `WeightAverage.update`. Decoupled weight decay belongs to
-the optimizers, label smoothing to the objective, dropout to the models.
+Order within a step: gradients are averaged, then `add_penalties`, then `clip_by_norm`, then
+`clip_by_value`, then the optimizer, then `WeightAverage.update`; each only where it is asked for.
+Decoupled weight decay belongs to the optimizers, label smoothing to the objective, dropout to the
+models.
 """
 
 import math

@@ -74,17 +74,15 @@ class Workers:
         """Compile in one thread after the other; whether the model draws random numbers."""
         before = torch.get_rng_state()
         for worker, pool in enumerate(self._pools):
-            pool.submit(self._piece, worker, step, -1, piece, seeded=False).result()
+            pool.submit(self._piece, worker, step, -1, piece).result()
             self.parameters.grads[worker].zero_()
         drew = not torch.equal(before, torch.get_rng_state())
         torch.set_rng_state(before)
         return drew
 
-    def _piece(
-        self, worker: int, step: int, index: int, piece: Batch, *, seeded: bool = True
-    ) -> tuple[float, int]:
+    def _piece(self, worker: int, step: int, index: int, piece: Batch) -> tuple[float, int]:
         """Add one micro-batch's gradients to the worker's sum; its summed loss and count."""
-        if seeded and self._random:
+        if self._random:
             seed_all(self.seed, step, index)
         model = self.parameters.models[worker]
         loss, count = self._scored(model, worker, _on(self.device, piece))
