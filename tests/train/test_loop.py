@@ -230,3 +230,11 @@ def test_two_workers_give_the_losses_of_one(dropout):
     together = figures(run(fresh(family), s))
     assert [r[1] for r in together] == pytest.approx([r[1] for r in alone], rel=1e-3)
     assert figures(run(fresh(family), s)) == together
+
+
+def test_going_on_in_another_precision_is_said(tmp_path):
+    run(fresh(GPT2), settings(steps=3), checkpoints=tmp_path)
+    same, *_ = run(fresh(GPT2), settings(steps=4), checkpoints=tmp_path)
+    assert "saved in" not in same.events["resumed"]
+    other, *_ = run(fresh(GPT2), settings(steps=5, precision="bf16"), checkpoints=tmp_path)
+    assert "saved in float32, going on in bfloat16: losses agree" in other.events["resumed"]

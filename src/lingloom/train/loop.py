@@ -294,7 +294,7 @@ class _Loop:
             "early": early,
             "ended": self.ended,
             "threads": torch.get_num_threads(),
-            "precision": str(self.parameters.dtype).removeprefix("torch."),
+            "precision": _plain(self.parameters.dtype),
         }
         return State(self.step, tensors, numbers)
 
@@ -311,6 +311,12 @@ class _Loop:
             notes.append(
                 f"saved with {state.numbers['threads']} threads, going on with {threads}: "
                 "losses agree up to rounding only"
+            )
+        precision = _plain(self.parameters.dtype)
+        if state.numbers["precision"] != precision:
+            notes.append(
+                f"saved in {state.numbers['precision']}, going on in {precision}: losses agree up "
+                "to rounding only"
             )
         text = f"going on from {self.checkpoints.path(self.step)}"
         return StepRecord(self.step, events={"resumed": "; ".join([*notes, text])})
@@ -334,6 +340,10 @@ class _Loop:
 def worker_count(settings: TrainSettings, device: torch.device) -> int:
     """Models that compute gradients side by side."""
     return settings.workers_here() if device.type == "cpu" else 1
+
+
+def _plain(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def _below(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
