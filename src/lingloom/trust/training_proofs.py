@@ -189,6 +189,6 @@ def _losses(
 
 
 def _nats(run: Evidence, ids: Tensor, segments: Tensor | None) -> Tensor:
-    """What each token but the last of a document costs, (T,) float32."""
+    """What each next token costs, (T,) float32; the last one's is the END that opens the row."""
     targets = ids.roll(-1, dims=1)
     return token_nats(run.model, Batch(ids, targets, segments))[0]
