@@ -76,12 +76,15 @@ class Model:
         """Write a Hugging Face folder that transformers opens as it is.
 
         Raises:
-            RunError: the folder cannot be written.
+            RunError: the folder cannot be written, or holds something other than a model.
         """
-        save_model(self.model, Path(folder), self.folder)
+        target = Path(folder)
+        if target.is_dir() and any(target.iterdir()) and not (target / "config.json").is_file():
+            raise RunError(f"{target}: holds other files; export to a new folder")
+        save_model(self.model, target, self.folder)
         card = self.folder / CARD
         if card.is_file():
-            write_whole(Path(folder) / CARD, card.read_text("utf-8"))
+            write_whole(target / CARD, card.read_text("utf-8"))
 
 
 def load(path: str | Path) -> Model:
@@ -150,7 +153,9 @@ def begin(
 ) -> tuple[RunFolder, Iterator[Event]]:
     """The run of a recipe, or a run to go on with, and the events of carrying it through."""
     if isinstance(recipe, Recipe):
-        if overrides or not recipe.out:
+        if overrides:
+            raise RecipeError("overrides go with a recipe's file; change the Recipe itself")
+        if not recipe.out:
             raise RecipeError("out: is missing; a Recipe made in Python names its folder itself")
         return RunFolder(recipe.out), pipeline.start(recipe, stop)
     if Path(recipe).suffix in (".yaml", ".yml"):
