@@ -20,7 +20,7 @@ def usage() -> str:
     ]
     return "\n".join(
         [
-            "Lingloom (织语): from raw text to a language model, trained, measured and served.",
+            "Lingloom (织语): from raw text to a language model, trained, measured and explained.",
             "",
             *lines,
             "",
@@ -59,6 +59,14 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has gone; nobody is left to tell
+        return 1
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        print(
+            f"error: {place}cannot be read or written ({error.strerror or error}); "
+            "look at its permissions and at the room on the disk",
+            file=sys.stderr,
+        )
         return 1
 
 

@@ -31,11 +31,12 @@ def read_words(
     """The words of `verb`, or None when help was asked for and has been printed.
 
     Args:
-        verb: as in cli.VERBS.
+        verb: as in table.VERBS.
         arguments: everything after the verb.
         needs: positional words that must be there.
         takes: positional words that may be there; they come first.
-        schema: the settings that `key=value` words are checked against, for --help.
+        schema: the settings that `key=value` words are checked against, for --help; None: the verb
+            takes no keys.
 
     Raises:
         RecipeError: a word is missing or not understood.
@@ -52,6 +53,8 @@ def read_words(
         names.append(words.pop(0))
     if len(names) < needs:
         raise RecipeError(f"usage: lingloom {verb} {VERBS[verb][0]}")
+    if schema is None and words:
+        raise RecipeError(f"'{words[0]}' ({COMMAND_LINE}): lingloom {verb} takes no such word")
     return Words(names, words, "--json" in arguments)
 
 

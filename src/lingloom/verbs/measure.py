@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from ..errors import RecipeError
+from ..loading import COMMAND_LINE
 from ..loading import load as load_settings
 from ..measure.perplexity import MeasureSettings, perplexity
 from ..recipe import Recipe
@@ -32,6 +34,7 @@ def run(arguments: list[str]) -> int:
 
     folder = find_run(words.names[0])
     settings = load_settings(MeasureWords, _defaults(folder), words.overrides)
+    _refuse_idle(settings.text, words.overrides)
     model = load(folder.path)
     where: dict[str, Any]
     if settings.text.entries:
@@ -59,6 +62,15 @@ def run(arguments: list[str]) -> int:
         for score in measured.scores:
             print(score)
     return 0
+
+
+def _refuse_idle(text: TextSettings, overrides: list[str]) -> None:
+    """Refuse keys of `text` that would change nothing: all text that is read is measured."""
+    for key in (override.partition("=")[0] for override in overrides):
+        if key in ("text.heldout_frac", "text.split_seed"):
+            raise RecipeError(f"{key} ({COMMAND_LINE}): has no effect here, all text is measured")
+        if key.startswith("text.") and not text.entries:
+            raise RecipeError(f"{key} ({COMMAND_LINE}): has no effect without text.read=...")
 
 
 def _defaults(folder: RunFolder) -> dict[str, Any]:

@@ -92,6 +92,11 @@ def _batch(run: RunFolder, settings: ShowSettings, as_json: bool) -> None:
     from ..recipe import Recipe
 
     recipe = load_settings(Recipe, run.recipe)
+    if settings.step >= recipe.train.steps:
+        raise RecipeError(
+            f"step ({COMMAND_LINE}): {settings.step} is beyond the last of {run.path}, "
+            f"{recipe.train.steps - 1}, counted from 0"
+        )
     data = open_data(run)
     batches = batches_of(recipe, data)
     batch = batches.at(settings.step)

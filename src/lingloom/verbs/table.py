@@ -6,7 +6,7 @@ VERBS = {
     "train": ("RECIPE|RUN [key=value ...]", "a new run, or go on with a stopped one · 训练或续训"),
     "ask": ('RUN "prompt" [key=value ...]', "generate text · 生成"),
     "measure": ("RUN [key=value ...]", "perplexity and bits per byte of any text · 评测"),
-    "show": ("RUN [batch|recipe|losses]", "what the model really saw; its curve · 查看"),
+    "show": ("RUN [batch|recipe|losses] [key=value ...]", "what the model really saw · 查看"),
     "prove": ("RUN", "self-tests on this very run, with the numbers · 自证"),
     "export": ("RUN DIR", "a Hugging Face folder that transformers opens · 导出"),
     "doctor": ("", "what is installed, what is missing, how to mend it · 体检"),
