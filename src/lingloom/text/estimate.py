@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .installed import COLLECTIONS
-from .places import PACKED, places
+from .places import PACKED, format_of, places
 from .read import TextSettings
 
 UNPACKED = 3.5
@@ -22,15 +22,17 @@ def text_bytes(settings: TextSettings) -> float:
     Raises:
         RecipeError, MissingError: as `read.documents`.
     """
-    return sum(size for entry in settings.entries for size in _sizes(entry))
+    by_suffix = settings.format == "auto"
+    return sum(size for entry in settings.entries for size in _sizes(entry, by_suffix))
 
 
-def _sizes(entry: str) -> Iterator[float]:
+def _sizes(entry: str, by_suffix: bool) -> Iterator[float]:
     if entry in COLLECTIONS:
         yield TOPICS_BYTES if entry == "python:topics" else _docstring_bytes()
         return
     for place in places(entry):
-        if place.path is not None:
+        passed_over = place.found and by_suffix and format_of(place.name) is None
+        if place.path is not None and place.path.exists() and not passed_over:
             packed = place.path.suffix.lower() in (*PACKED, ".parquet")
             yield place.path.stat().st_size * (UNPACKED if packed else 1)
 

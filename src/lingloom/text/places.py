@@ -49,12 +49,14 @@ def places(entry: str) -> Iterator[Place]:
         RecipeError: there is no such file; the message names the nearest one.
         MissingError: the package is not installed.
     """
+    if not entry:
+        raise RecipeError("text.read: an empty name; name a file, or '.' for this folder")
     if entry == "-":
         yield Place("-", None)
     elif entry.startswith(_PACKAGE):
         yield from _in_package(entry)
     else:
-        path = Path(entry).expanduser()
+        path = Path(os.path.expanduser(entry))
         if path.is_dir():
             yield from (Place(str(p), p, found=True) for p in _walk(path))
         elif path.exists() or not any(c in entry for c in _MAGIC):
