@@ -53,7 +53,11 @@ class RunFolder:
             RunError: another process is writing to this folder.
         """
         make_folder(self.path)
-        with open(self.path / "lock", "a+", encoding="utf-8") as lock:
+        try:
+            lock = open(self.path / "lock", "a+", encoding="utf-8")  # noqa: SIM115 - closed below
+        except OSError as error:
+            raise unwritable(self.path / "lock", error) from None
+        with lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
