@@ -189,12 +189,11 @@ def prepare_allocator() -> None:
         libc.mallopt(option, value)
 
 
-def allocator_environment() -> dict[str, str]:
-    """The same by environment variables, for processes that are started from outside."""
-    if platform.libc_ver()[0] != "glibc":
-        return {}
-    tunables = ("mmap_max=0", f"trim_threshold={_MOST}", f"top_pad={_TOP_PAD}", "hugetlb=1")
-    return {"GLIBC_TUNABLES": ":".join(f"glibc.malloc.{tunable}" for tunable in tunables)}
+def release_memory() -> None:
+    """Give freed memory back to the system: what one stage kept is of no use to the next, whose
+    tensors have other sizes and whose threads have heaps of their own."""
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def allocator_report() -> str:

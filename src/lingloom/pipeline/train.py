@@ -11,7 +11,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from ..device import peak_memory_bytes, seed_all
+from ..device import peak_memory_bytes, release_memory, seed_all
 from ..errors import RecipeError, RunError
 from ..loading import load, to_yaml
 from ..models.model import NeuralModel
@@ -59,6 +59,7 @@ def start(recipe: Recipe, stop: Callable[[], bool] = lambda: False) -> Iterator[
             "another folder with out=..."
         )
     plan = plan_recipe(recipe)
+    release_memory()
     yield Event("plan", "end", {"plan": plan})
     plan.require()
     with run.writing():
@@ -115,15 +116,18 @@ def _carry_on(
 ) -> Iterator[Event]:
     """Every stage, in order; `run` is locked."""
     data = yield from prepare(recipe, run)
+    release_memory()
     recipe = with_vocab(recipe, data.tokenizer)
     write_whole(run.recipe, to_yaml(recipe))
     stopped = False
     if recipe.baseline is not None:
         yield from _count(run, recipe.baseline, data, baseline=True)
+        release_memory()
     if recipe.model.kind == "ngram":  # type: ignore[attr-defined]
         yield from _count(run, recipe.model, data, baseline=False)
     else:
         stopped = yield from _learn(run, recipe, data, stop)
+    release_memory()
     if not stopped:
         yield from finish(run, recipe, data)
     _note_costs(run, begun)
