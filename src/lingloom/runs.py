@@ -18,6 +18,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -103,20 +104,28 @@ class RunFolder:
 
     def read_log(self) -> list[dict[str, Any]]:
         """Every whole record of the log; a last line torn by a kill is left out."""
-        if not self.log.is_file():
-            return []
-        records = []
-        for line in self.log.read_text("utf-8", errors="replace").splitlines():
-            try:
-                records.append(json.loads(line))
-            except ValueError:
-                continue
-        return records
+        return _whole_lines(self.log)
 
     def trim_log(self, step: int) -> None:
         """Forget every record after `step`, so that no step appears twice once the run goes on."""
-        kept = [r for r in self.read_log() if r["step"] <= step]
-        write_whole(self.log, "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in kept))
+        for path in (self.log, self.guard):
+            kept = [r for r in _whole_lines(path) if r["step"] <= step]
+            if kept or path.exists():
+                lines = (json.dumps(r, ensure_ascii=False) + "\n" for r in kept)
+                write_whole(path, "".join(lines))
+
+
+def _whole_lines(path: Path) -> list[dict[str, Any]]:
+    """The records of a file of JSON lines, without lines torn by a kill."""
+    if not path.is_file():
+        return []
+    records = []
+    for line in path.read_text("utf-8", errors="replace").splitlines():
+        try:
+            records.append(json.loads(line))
+        except ValueError:
+            continue
+    return records
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -168,3 +177,11 @@ def find_run(name: str | Path) -> RunFolder:
     near = get_close_matches(Path(name).name, known, n=1, cutoff=0.4)
     hint = f"did you mean {RUNS / near[0]}?" if near else "start one with: lingloom train RECIPE"
     raise RunError(f"{name}: no such run (no recipe.yaml in it); {hint}")
+
+
+def installed_version(package: str) -> str | None:
+    """The version of an installed package, without importing it; None when it is absent."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -2,11 +2,11 @@
 
 import platform
 import subprocess
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from .. import __version__
 from ..device import cpu_features
+from ..runs import installed_version
 
 _LIBRARIES = ("torch", "numpy", "tokenizers", "tiktoken", "safetensors", "pyarrow", "pydantic")
 
@@ -25,14 +25,6 @@ def environment() -> dict[str, str]:
     return facts
 
 
-def installed_version(package: str) -> str | None:
-    """The version of an installed package, without importing it; None when it is absent."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
 def _processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
@@ -44,9 +36,18 @@ def _processor() -> str:
 
 def _commit() -> str | None:
     """The commit of the code that runs, marked when it has been changed; None outside git."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() or None if done.returncode == 0 else None
+    here = Path(__file__)
+    git = ["git", "-C", str(here.parent)]
+    words = (["ls-files", "--error-unmatch", here.name], ["describe", "--always", "--dirty"])
+    told = ""
+    for command in words:  # the first makes sure that the repository is ours, not the user's
+        try:
+            done = subprocess.run(
+                [*git, *command], capture_output=True, text=True, timeout=10, check=False
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        if done.returncode != 0:
+            return None
+        told = done.stdout.strip()
+    return told or None

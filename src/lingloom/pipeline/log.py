@@ -19,11 +19,16 @@ class Log:
     def __init__(self, run: RunFolder, *, tensorboard: bool):
         self.run = run
         self._board = _board(run) if tensorboard else None
+        self._begun = False
 
     def write(self, record: StepRecord) -> None:
-        """Write one step; a record that goes on from a checkpoint voids what came after it."""
-        if "resumed" in record.events:
-            self.run.trim_log(record.step)
+        """Write one step. What an earlier process wrote after the point where this one goes on is
+        void, whether it goes on from a checkpoint or, killed before the first, from the start."""
+        resumed = "resumed" in record.events
+        if not self._begun:
+            self.run.trim_log(record.step if resumed else record.step - 1)
+            self._begun = True
+        if resumed:
             return
         self.run.append_log(entry(record))
         if record.refused:

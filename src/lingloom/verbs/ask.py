@@ -17,7 +17,7 @@ class AskSettings(Settings):
 
 def run(arguments: list[str]) -> int:
     """Print the continuation as it is made; the exit code."""
-    words = read_words("ask", arguments, needs=1, takes=2, schema=AskSettings)
+    words = read_words("ask", arguments, needs=1, takes=2, schema=AskSettings, free=True)
     if words is None:
         return 0
     from ..api import load
@@ -28,6 +28,8 @@ def run(arguments: list[str]) -> int:
         AskSettings, {"decode": model.decode.model_dump(mode="json")}, words.overrides
     )
     prompt = words.names[1] if len(words.names) > 1 else _standard_input()
+    if not prompt:
+        story("(an empty prompt: the model begins a text of its own)")
     stream = model.stream(prompt, **asked.decode.model_dump())
     if words.json:
         text = "".join(stream)

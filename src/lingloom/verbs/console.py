@@ -26,7 +26,13 @@ class Words:
 
 
 def read_words(
-    verb: str, arguments: Sequence[str], *, needs: int, takes: int, schema: type[Settings] | None
+    verb: str,
+    arguments: Sequence[str],
+    *,
+    needs: int,
+    takes: int,
+    schema: type[Settings] | None,
+    free: bool = False,
 ) -> Words | None:
     """The words of `verb`, or None when help was asked for and has been printed.
 
@@ -37,6 +43,7 @@ def read_words(
         takes: positional words that may be there; they come first.
         schema: the settings that `key=value` words are checked against, for --help; None: the verb
             takes no keys.
+        free: the last positional word may be any text, unless it begins with a key of `schema`.
 
     Raises:
         RecipeError: a word is missing or not understood.
@@ -45,17 +52,25 @@ def read_words(
         print(help_of(verb, schema))
         return None
     words = [word for word in arguments if word != "--json"]
-    unknown = [w for w in words if w.startswith("--")]
+    names: list[str] = []
+    while words and len(names) < takes:
+        if "=" in words[0] and len(names) >= needs and not (free and _is_text(words[0], schema)):
+            break
+        names.append(words.pop(0))
+    unknown = [w for w in (words if free else [*names, *words]) if w.startswith("--")]
     if unknown:
         raise RecipeError(f"'{unknown[0]}' ({COMMAND_LINE}): no such option; options are key=value")
-    names: list[str] = []
-    while words and len(names) < takes and (len(names) < needs or "=" not in words[0]):
-        names.append(words.pop(0))
     if len(names) < needs:
         raise RecipeError(f"usage: lingloom {verb} {VERBS[verb][0]}")
     if schema is None and words:
         raise RecipeError(f"'{words[0]}' ({COMMAND_LINE}): lingloom {verb} takes no such word")
     return Words(names, words, "--json" in arguments)
+
+
+def _is_text(word: str, schema: type[Settings] | None) -> bool:
+    """Whether `word`, which has an equals sign, is no key of `schema`."""
+    section = word.partition("=")[0].partition(".")[0]
+    return schema is None or section not in schema.model_fields
 
 
 def help_of(verb: str, schema: type[Settings] | None) -> str:

@@ -6,14 +6,19 @@ import shutil
 from dataclasses import asdict, dataclass
 from importlib.metadata import requires
 
-from ..pipeline.environment import installed_version
+from ..runs import installed_version
 from .console import answer, bytes_text, read_words
 
 CORE_FOR = {
     "torch": "models and training",
+    "numpy": "data in memory",
     "tokenizers": "tokenizers",
     "tiktoken": "fast byte-level BPE",
+    "safetensors": "weights",
     "pyarrow": "parquet, zstd, documents on disk",
+    "pydantic": "settings",
+    "PyYAML": "recipes",
+    "jinja2": "reports",
 }
 
 
@@ -34,14 +39,16 @@ def run(arguments: list[str]) -> int:
     words = read_words("doctor", arguments, needs=0, takes=0, schema=None)
     if words is None:
         return 0
-    findings = [*_packages(), *_machine()]
+    findings = _packages()
+    if not any(f.state == "missing" for f in findings):
+        findings += _machine()
     if words.json:
         answer([asdict(f) for f in findings])
     else:
         for f in findings:
             sign = {"ok": "✓", "missing": "✗", "note": "·"}[f.state]
             print(f"{sign} {f.what:<22} {f.says}" + (f"\n    mend: {f.mend}" if f.mend else ""))
-    return int(any(f.state == "missing" and f.what in CORE_FOR for f in findings))
+    return int(any(f.state == "missing" for f in findings))
 
 
 def _packages() -> list[Finding]:

@@ -27,7 +27,7 @@ def stopping() -> Iterator[Callable[[], bool]]:
         if asked:
             raise KeyboardInterrupt
         asked = True
-        story("\nstopping after this step; once more to end at once (the last checkpoint stays)")
+        story("\nstopping as soon as this step is done; once more to end at once")
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

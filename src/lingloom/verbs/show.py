@@ -8,6 +8,7 @@ from ..errors import RecipeError, RunError
 from ..loading import COMMAND_LINE
 from ..runs import RunFolder, find_run
 from ..settings import Settings
+from ..tokens.tokenizer import END, Tokenizer
 from .console import answer, read_words
 
 
@@ -105,8 +106,7 @@ def _batch(run: RunFolder, settings: ShowSettings, as_json: bool) -> None:
         ids, targets = batch.ids[i].tolist(), batch.targets[i].tolist()
         rows.append(
             {
-                "text": data.tokenizer.decode(ids),
-                "tokens": [data.tokenizer.decode([t]) or "<|end|>" for t in ids],
+                "text": _spelt(data.tokenizer, ids),
                 "ids": ids,
                 "targets": targets,
             }
@@ -119,7 +119,18 @@ def _batch(run: RunFolder, settings: ShowSettings, as_json: bool) -> None:
     print(f"step {settings.step}: {len(batch.ids)} sequences of {batch.ids.shape[1]} tokens")
     for i, row in enumerate(rows):
         print(f"\n--- sequence {i}: {len(row['ids'])} tokens, ids {row['ids'][:8]} ...")
-        print("".join(row["tokens"]))
+        print(row["text"])
+
+
+def _spelt(tokenizer: Tokenizer, ids: list[int]) -> str:
+    """The text of `ids` with END shown; a character cut off at either end becomes U+FFFD."""
+    stretches: list[list[int]] = [[]]
+    for token in ids:
+        if token == tokenizer.end:
+            stretches.append([])
+        else:
+            stretches[-1].append(token)
+    return END.join(tokenizer.decode(stretch) for stretch in stretches)
 
 
 VIEWS = {"run": _run, "batch": _batch, "recipe": _recipe, "losses": _losses}

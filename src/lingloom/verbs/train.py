@@ -24,8 +24,11 @@ def carry_through(recipe_or_run: str, overrides: list[str], *, as_json: bool = F
         folder, events = begin(recipe_or_run, overrides, stop)
         for event in events:
             follower(event)
+            if stop() and event.stage != "train":  # training itself saves before it leaves
+                follower.stopped = True
+                break
     if follower.stopped:
-        story(f"stopped and saved; go on with: lingloom train {folder.path}")
+        story(f"stopped; everything finished is kept; go on with: lingloom train {folder.path}")
         return 130
     if as_json:
         answer({"run": str(folder.path), **folder.read_json("scores.json", {})})
