@@ -179,6 +179,22 @@ def test_a_full_disk_leaves_earlier_checkpoints_whole_and_no_debris(
     checkpoints.close()
 
 
+def test_an_old_checkpoint_that_cannot_be_put_aside_is_said(tmp_path, monkeypatch):
+    checkpoints = store(tmp_path, keep=1)
+    checkpoints.save(state(1))
+    rename = os.rename
+
+    def stuck(old, new):
+        if Path(old).name == "step-00000001":
+            raise PermissionError(13, "Permission denied")
+        rename(old, new)
+
+    monkeypatch.setattr(checkpoint.os, "rename", stuck)
+    with pytest.raises(RunError, match="step 2: cannot be written .Permission denied."):
+        checkpoints.save(state(2))
+    assert same(checkpoints.newest().state, state(2))
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
 def test_a_really_full_disk(tmp_path):
     disk = tmp_path / "disk"

@@ -174,6 +174,8 @@ class Checkpoints:
                 os.rename(final, self.folder / f".{final.name}-old")
             os.rename(aside, final)
             _flush_folder(self.folder)
+            self._damaged.discard(state.step)
+            self._forget()
         except OSError as error:
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             problem = "the disk is full" if full else f"cannot be written ({error.strerror})"
@@ -185,8 +187,6 @@ class Checkpoints:
             self._copied.set()
             shutil.rmtree(aside, ignore_errors=True)
             shutil.rmtree(self.folder / f".{final.name}-old", ignore_errors=True)
-        self._damaged.discard(state.step)
-        self._forget()
 
     def _forget(self) -> None:
         whole = [step for step in self.steps() if step not in self._damaged]
