@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lingloom.errors import ShapeError
+from lingloom.errors import DataError, ShapeError
 from lingloom.models.decode import (
     DecodeSettings,
     Stream,
@@ -124,6 +124,11 @@ def test_a_prompt_longer_than_the_context_is_an_error_at_once():
 def test_an_empty_prompt_starts_a_document():
     settings = DecodeSettings(max_new_tokens=6, temperature=1)
     assert list(generate(tiny(), [], 3, settings)) == list(generate(tiny(), [3], 3, settings))
+
+
+def test_an_empty_prompt_without_an_end_is_an_error_at_once():
+    with pytest.raises(DataError, match="the prompt has no tokens, and no END .* at least one"):
+        generate(tiny(), [], None, DecodeSettings())
 
 
 def test_a_counted_model_decodes_as_well():

@@ -11,6 +11,7 @@ import torch
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
+from ..errors import DataError
 from ..settings import Settings
 from ..tokens.tokenizer import Tokenizer
 from .layers import check_length
@@ -76,12 +77,18 @@ def generate(
         settings: `stop` is for `stream_text`, which sees text.
 
     Raises:
+        DataError: the prompt is empty, and there is no `end` to start from.
         ShapeError: the prompt is longer than the model's context.
     """
     prompt = list(prompt_ids)
-    if not prompt and end is not None:
+    if not prompt:
+        if end is None:
+            raise DataError(
+                "the prompt has no tokens, and no END is given to start a document with; "
+                "give at least one token"
+            )
         prompt = [end]
-    check_length(max(1, len(prompt)), model.settings.context)
+    check_length(len(prompt), model.settings.context)
     if isinstance(model, nn.Module):
         model.eval()
     return Stream(_generate(model, prompt, end, settings))
