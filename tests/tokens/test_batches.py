@@ -7,7 +7,7 @@ from hypothesis import given, settings, strategies
 
 from lingloom.errors import DataError
 from lingloom.text.document import Document
-from lingloom.tokens.batch import IGNORE
+from lingloom.tokens.batch import IGNORE, Batch
 from lingloom.tokens.batches import Batches
 from lingloom.tokens.bytelevel import BytesSettings
 from lingloom.tokens.evaluation import evaluation_batches
@@ -139,6 +139,15 @@ def test_documents_packing_starts_a_segment_at_each_end(tmp_path):
         for ids, segments in zip(batch.ids.tolist(), batch.segments.tolist(), strict=True):
             rises = [b - a for a, b in zip(segments, segments[1:], strict=False)]
             assert rises == [int(i == END) for i in ids[1:]]
+
+
+def test_a_batch_goes_to_a_device_with_all_its_parts():
+    ids = torch.arange(6).view(2, 3)
+    for segments in (None, ids // 2):
+        there = Batch(ids, ids + 1, segments).to(torch.device("meta"))
+        assert there.ids.is_meta and there.targets.is_meta
+        assert there.segments is None if segments is None else there.segments.is_meta
+        assert Batch(ids, ids, segments).to(ids.device).ids is ids
 
 
 def test_the_documents_of_a_step_are_named(tmp_path):

@@ -19,13 +19,13 @@ from itertools import islice
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from pydantic import NonNegativeInt, PositiveInt
 from torch import nn
 
 from ..models.model import LanguageModel, NeuralModel
 from ..settings import Settings
 from ..text.document import Document
-from ..tokens.batch import Batch
 from ..tokens.evaluation import evaluation_batches
 from ..tokens.tokenizer import Tokenizer
 from ..train.objectives import token_nats
@@ -191,8 +191,10 @@ def _piece_costs(
     n, context = piece.documents, model.settings.context
     nats, targets = np.zeros(n), np.zeros(n, dtype=np.int64)
     batches = evaluation_batches(piece, context, settings.batch, settings.stride, end=tokenizer.end)
+    weight = next(model.parameters(), None) if isinstance(model, nn.Module) else None
+    device = torch.device("cpu") if weight is None else weight.device
     for batch, owner in batches:
-        cost = token_nats(model, _beside(model, batch)).double().cpu().numpy()
+        cost = token_nats(model, batch.to(device)).double().cpu().numpy()
         scored = owner >= 0
         nats += np.bincount(owner[scored], weights=cost[scored], minlength=n)
         targets += np.bincount(owner[scored], minlength=n)
@@ -259,15 +261,6 @@ def _encoded(documents: list[Document], tokenizer: Tokenizer) -> _Piece:
     texts = [document.text for document in documents]
     sizes = [len(text.encode()) for text in texts]
     return _Piece([d.id for d in documents], sizes, tokenizer.encode_batch(texts))
-
-
-def _beside(model: LanguageModel | NeuralModel, batch: Batch) -> Batch:
-    """`batch` on the device where the model is."""
-    weight = next(model.parameters(), None) if isinstance(model, nn.Module) else None
-    if weight is None or weight.device == batch.ids.device:
-        return batch
-    segments = None if batch.segments is None else batch.segments.to(weight.device)
-    return Batch(batch.ids.to(weight.device), batch.targets.to(weight.device), segments)
 
 
 def _digest(table: DocumentTable) -> str:

@@ -34,6 +34,11 @@ class Batch:
             )
         ]
 
+    def to(self, device: torch.device) -> "Batch":
+        """The same rows on `device`; nothing is copied when they are there already."""
+        segments = None if self.segments is None else self.segments.to(device)
+        return Batch(self.ids.to(device), self.targets.to(device), segments)
+
     def scored(self) -> int:
         """Number of targets that count."""
         return int((self.targets != IGNORE).sum())

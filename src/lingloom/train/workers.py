@@ -85,7 +85,7 @@ class Workers:
         if self._random:
             seed_all(self.seed, step, index)
         model = self.parameters.models[worker]
-        loss, count = self._scored(model, worker, _on(self.device, piece))
+        loss, count = self._scored(model, worker, piece.to(self.device))
         if count:
             loss.backward()
             self.parameters.collect(worker)
@@ -99,10 +99,3 @@ class Workers:
             return self.objective(model, piece)
         finally:
             del model.hidden  # evaluation sees other shapes, and must not compile for each
-
-
-def _on(device: torch.device, batch: Batch) -> Batch:
-    if batch.ids.device == device:
-        return batch
-    segments = None if batch.segments is None else batch.segments.to(device)
-    return Batch(batch.ids.to(device), batch.targets.to(device), segments)
