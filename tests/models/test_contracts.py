@@ -259,3 +259,15 @@ def test_the_whole_model_can_be_traced_for_compilation(settings):
     (expected,) = torch.autograd.grad(plain.square().sum(), model.embed.weight)
     (gradient,) = torch.autograd.grad(found.square().sum(), model.embed.weight)
     torch.testing.assert_close(gradient, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_rmsnorm_takes_rows_that_do_not_lie_in_order():
+    torch.manual_seed(0)
+    norm = RMSNorm(24, eps=1e-5)
+    x, upstream = (torch.randn(2, 24, 5).transpose(1, 2) for _ in range(2))
+    slopes = []
+    for rows, wanted in ((x, upstream), (x.contiguous(), upstream.contiguous())):
+        rows = rows.detach().requires_grad_()
+        slopes.append(torch.autograd.grad(norm(rows), (rows, norm.weight), wanted))
+    for a, b in zip(*slopes, strict=True):
+        torch.testing.assert_close(a, b)

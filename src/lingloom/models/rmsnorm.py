@@ -46,6 +46,6 @@ class _RMSNorm(torch.autograd.Function):
         h, scale, weight = ctx.saved_tensors
         (g,) = grads
         width = h.shape[-1]
-        gh = (g * h).view(-1, width)
+        gh = (g * h).reshape(-1, width)
         mean = (gh @ (weight[:, None] / width)).view(scale.shape)
         return (g * weight).addcmul_(h, mean, value=-1).mul_(scale), gh.sum(0), None
