@@ -10,7 +10,7 @@ from lingloom.errors import RecipeError, ShapeError
 from lingloom.loading import load, to_yaml
 from lingloom.models.gpt2 import GPT2Settings
 from lingloom.models.kinds import MODELS as ROWS
-from lingloom.models.llama import LlamaSettings
+from lingloom.models.llama import LlamaSettings, RopeStretch
 from lingloom.models.model import NeuralModel
 from lingloom.models.ngram import NGramSettings
 from lingloom.models.port import load_model, save_model
@@ -271,3 +271,9 @@ def test_rmsnorm_takes_rows_that_do_not_lie_in_order():
         slopes.append(torch.autograd.grad(norm(rows), (rows, norm.weight), wanted))
     for a, b in zip(*slopes, strict=True):
         torch.testing.assert_close(a, b)
+
+
+def test_a_rope_stretch_without_room_to_blend_is_refused():
+    for high in (4.0, 3.0):
+        with pytest.raises(ValueError, match=f"low 4 is not below high {high:g}"):
+            RopeStretch(low=4.0, high=high)

@@ -39,6 +39,15 @@ class RopeStretch(Settings):
     context: PositiveInt = 8192
     """The context of the first training."""
 
+    @model_validator(mode="after")
+    def _low_is_below_high(self) -> Self:
+        if self.low >= self.high:
+            raise ValueError(
+                f"low {self.low:g} is not below high {self.high:g}, and nothing is left to blend "
+                "between them; lower low or raise high"
+            )
+        return self
+
 
 class LlamaSettings(ModelSettings):
     """The Llama class (Touvron et al. 2023)."""
