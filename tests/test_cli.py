@@ -6,6 +6,8 @@ import sys
 import pytest
 
 from lingloom.cli import main
+from lingloom.verbs.ask import AskSettings
+from lingloom.verbs.console import read_words
 from lingloom.verbs.table import VERBS
 
 
@@ -60,3 +62,17 @@ def test_doctor_finds_what_is_installed(capsys):
     assert main(["doctor"]) == 0
     out = capsys.readouterr().out
     assert "✓ torch" in out and "GFLOP/s" in out and "memory allocator" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "names", "overrides"),
+    [
+        (["run", "x=y", "decode.seed=1"], ["run", "x=y"], ["decode.seed=1"]),
+        (["run", "--flag means what?"], ["run", "--flag means what?"], []),
+        (["run", "decode.seed=1"], ["run"], ["decode.seed=1"]),
+        (["run", "1+1=2"], ["run", "1+1=2"], []),
+    ],
+)
+def test_a_prompt_may_hold_any_sign(words, names, overrides):
+    read = read_words("ask", words, needs=1, takes=2, schema=AskSettings, free=True)
+    assert (read.names, read.overrides) == (names, overrides)

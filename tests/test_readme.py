@@ -23,7 +23,7 @@ SHRUNK = {
     "llama_30m": [
         *("tokens.vocab=270", "model.layers=1", "model.heads=2", "model.kv_heads=1"),
         *("model.width=32", "model.context=32", "train.compile=false", "train.steps=3"),
-        *("text.heldout_frac=0.1"),
+        "text.heldout_frac=0.1",
     ],
     "gpt2_small": [
         *("tokens.vocab=270", "model.layers=1", "model.heads=2", "model.width=32"),
