@@ -74,35 +74,39 @@ def test_a_bad_batch_is_left_out_and_written_down(factor):
 
 def test_several_bad_batches_in_a_row_go_back_and_on_behind_them(tmp_path):
     model, weights, refused = fresh(), {}, []
-    for record in run({4, 5, 6}, settings(), model=model, checkpoints=tmp_path):
+    for record in run({5, 6, 7}, settings(), model=model, checkpoints=tmp_path):
         weights[record.step] = model.positions.detach().clone()
         if record.refused:
             refused.append((record.step, record.refused["action"]))
-    assert refused == [(5, "skipped"), (6, "skipped"), (7, "rolled back")]
-    assert torch.equal(weights[7], weights[4])
+    assert refused == [(6, "skipped"), (7, "skipped"), (8, "rolled back")]
+    assert torch.equal(weights[7], weights[5])
+    assert torch.equal(weights[8], weights[4])  # not step 6, which is due and holds step 5's
+    assert not torch.equal(weights[8], weights[7])
     assert list(weights) == list(range(1, 15))
 
 
 def test_going_back_is_replayed_to_the_same_bits(tmp_path):
-    at, s = {4, 5, 6}, settings()
+    at, s = {5, 6, 7}, settings()
     wanted = [(r.step, r.norm, r.refused) for r in run(at, s, checkpoints=tmp_path / "a")]
     killed = run(at, s, checkpoints=tmp_path / "b")
-    first = [next(killed) for _ in range(6)]
+    first = [next(killed) for _ in range(7)]
     killed.close()
     again = list(run(at, s, checkpoints=tmp_path / "b"))
-    assert again[0].step == 6
-    both = [(r.step, r.norm, r.refused) for r in [*first, *again[1:]]]
+    assert again[0].step == 4
+    both = [(r.step, r.norm, r.refused) for r in [*first[:4], *again[1:]]]
     assert [str(x) for x in both] == [str(x) for x in wanted]
 
 
 def test_when_going_back_does_not_help_the_run_stops_with_what_to_do(tmp_path):
     records = []
     with pytest.raises(RunError, match="lower train.lr .now 0.01.*guard.jsonl") as error:
-        for record in run(set(range(2, 14)), settings(rollbacks=2), checkpoints=tmp_path):
+        for record in run(set(range(3, 14)), settings(rollbacks=2), checkpoints=tmp_path):
             records.append(record)
     actions = [r.refused["action"] for r in records if r.refused]
     assert actions == ["skipped", "skipped", "rolled back"] * 2 + ["skipped", "skipped", "stopped"]
-    assert "the loss is nan at step 11" in str(error.value)
+    assert "the loss is nan at step 12" in str(error.value)
+    saved = [r.step for r in records if "saved" in r.events]
+    assert saved == [2, 6]  # not 4, 8, 10 and 12, amid the bad steps
 
 
 def test_without_a_checkpoint_to_go_back_to_the_run_stops():

@@ -273,7 +273,10 @@ class _Loop:
         if self.checkpoints is None:
             return
         every, last = self.settings.checkpoint.every, self.step == self.settings.steps
-        if not (at_once or last or (every and self.step % every == 0)):
+        # amid bad steps the weights are suspect: saved, they would be what the guard goes back to
+        suspect = record.refused is not None and record.refused["action"] != "rolled back"
+        periodic = every and self.step % every == 0 and not suspect
+        if not (at_once or last or periodic):
             return
         self.checkpoints.save(self._state())
         record.events["saved"] = str(self.checkpoints.path(self.step))
