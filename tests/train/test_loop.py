@@ -9,6 +9,7 @@ from lingloom.errors import DataError, RunError, ShapeError
 from lingloom.models.gpt2 import GPT2Settings
 from lingloom.models.llama import LlamaSettings
 from lingloom.tokens.batch import IGNORE, Batch
+from lingloom.train.checkpoint import Checkpoints, State
 from lingloom.train.loop import train
 from lingloom.train.objectives import next_token
 from lingloom.train.settings import CheckpointSettings, RegulariseSettings, TrainSettings
@@ -213,6 +214,21 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path):
     wider = GPT2.model_copy(update={"width": 48})
     with pytest.raises(ShapeError, match=r"parameter 'embed.weight' has shape \[32, 32\] there"):
         run(fresh(wider), settings(), checkpoints=tmp_path)
+
+
+@pytest.mark.parametrize("spoil", ["gone", "shorter"])
+def test_a_checkpoint_with_another_average_is_refused(tmp_path, spoil):
+    run(fresh(GPT2), settings(steps=3), checkpoints=tmp_path)
+    store = Checkpoints(tmp_path, CheckpointSettings(background=False))
+    found = store.newest().state
+    tensors = dict(found.tensors)
+    mean = tensors.pop("average/matrix.average")
+    if spoil == "shorter":
+        tensors["average/matrix.average"] = mean[:1]
+    store.save(State(found.step, tensors, found.numbers))
+    words = {"gone": "does not fit: missing .'matrix.average'.", "shorter": "has shape .1."}
+    with pytest.raises(DataError, match=f"the average's stored state .*{words[spoil]}"):
+        run(fresh(GPT2), settings(), checkpoints=tmp_path)
 
 
 def test_clipping_and_the_schedule_are_seen_in_the_records():

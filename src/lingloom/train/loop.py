@@ -71,7 +71,7 @@ def train(
         stop: asked after every step; True saves and ends the records.
 
     Raises:
-        DataError: a batch without any target; a checkpoint of another optimizer.
+        DataError: a batch without any target; a checkpoint of another optimizer or average.
         RunError: bad steps that going back did not cure; a checkpoint that cannot be written.
         ShapeError: a checkpoint of another model.
     """
@@ -332,8 +332,7 @@ class _Loop:
         self.parameters.master.copy_(tensors["master"])
         restore(self.optimizer, _below("optimizer/", tensors))
         if self.average and (saved := _below("average/", tensors)):
-            for name, tensor in self.average.state.items():
-                tensor.copy_(saved[name])
+            restore(self.average, saved, "average")
         if self.early and state.numbers["early"] and self.best is not None:
             self.early.restore(state.numbers["early"])
             self.best.copy_(tensors["best"])

@@ -74,26 +74,37 @@ class OptimizerSettings(Settings):
         raise NotImplementedError
 
 
-def restore(optimizer: Optimizer, saved: Mapping[str, Tensor]) -> None:
-    """Copy a checkpoint's `saved` tensors into the optimizer's state.
+class Remembering(Protocol):
+    """An optimizer, an average: what a run goes on with besides its weights."""
+
+    state: dict[str, Tensor]
+
+
+def restore(owner: Remembering, saved: Mapping[str, Tensor], name: str = "optimizer") -> None:
+    """Copy a checkpoint's `saved` tensors into the owner's state.
+
+    Args:
+        owner: whose state is overwritten.
+        saved: tensors by name.
+        name: what the owner is called in an error.
 
     Raises:
         DataError: a tensor is missing, left over, or of another size.
     """
-    own = optimizer.state
+    own = owner.state
     missing, extra = sorted(own.keys() - saved.keys()), sorted(saved.keys() - own.keys())
     if missing or extra:
         raise DataError(
-            f"the optimizer's stored state does not fit: missing {missing}, left over {extra}; "
-            "resume with the optimizer and model that wrote it"
+            f"the {name}'s stored state does not fit: missing {missing}, left over {extra}; "
+            f"resume with the {name} and model that wrote it"
         )
-    for name, tensor in own.items():
-        if tensor.shape != saved[name].shape:
+    for key, tensor in own.items():
+        if tensor.shape != saved[key].shape:
             raise DataError(
-                f"the optimizer's stored state '{name}' has shape {list(saved[name].shape)}, "
+                f"the {name}'s stored state '{key}' has shape {list(saved[key].shape)}, "
                 f"this model needs {list(tensor.shape)}; resume with the model that wrote it"
             )
-        tensor.copy_(saved[name])
+        tensor.copy_(saved[key])
 
 
 # --------------------------------------------------------------------------- gradient descent
