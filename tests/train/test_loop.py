@@ -196,6 +196,16 @@ def test_early_stopping_keeps_the_best_weights(tmp_path):
     assert torch.equal(again.positions, seen[1])
 
 
+def test_waiting_for_a_first_finite_evaluation_goes_on_after_a_stop(tmp_path):
+    s = settings(steps=50, eval_every=1, regularise=RegulariseSettings(patience=4))
+    lost = {"evaluate": lambda model: {"loss": math.nan}, "checkpoints": tmp_path}
+    first = run(fresh(GPT2), s, **lost, stop=iter([False, False, True]).__next__)
+    assert "interrupted" in first[-1].events
+    again = run(fresh(GPT2), s, **lost)
+    assert [r.step for r in again] == [3, 4]
+    assert "early stop" in again[-1].events
+
+
 def test_patience_without_evaluation_is_refused():
     with pytest.raises(RunError, match="patience needs held-out figures"):
         run(fresh(GPT2), settings(), evaluate=None)

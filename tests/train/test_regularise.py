@@ -1,6 +1,7 @@
 """Penalties, clipping, weight averaging and early stopping, on numbers worked by hand."""
 
 import copy
+import json
 import math
 
 import pytest
@@ -201,3 +202,12 @@ def test_a_restored_stopping_goes_on_where_it_was():
     second.restore(first.state())
     assert second.should_stop(3, 2.3)
     assert (second.best, second.best_step) == (2.0, 0)
+
+
+def test_a_stopping_restored_before_any_best_has_not_forgotten_how_long_it_waited():
+    first, second = EarlyStopping(patience=3), EarlyStopping(patience=3)
+    for step in (0, 1):
+        assert not first.should_stop(step, math.nan)
+    second.restore(json.loads(json.dumps(first.state(), allow_nan=False)))
+    assert second.should_stop(2, math.nan)
+    assert not second.should_stop(3, 9.0)

@@ -6,7 +6,6 @@ same bits. The step counter never goes back: a bad step is used up, and after a 
 older weights the data goes on behind the bad batches.
 """
 
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -288,13 +287,10 @@ class _Loop:
             tensors |= {f"average/{name}": t for name, t in self.average.state.items()}
         if self.best is not None and self.early and self.early.best_step >= 0:
             tensors["best"] = self.best
-        early = self.early.state() if self.early else None
-        if early and not math.isfinite(early["best"]):
-            early = None
         numbers = {
             "fingerprint": self.parameters.fingerprint(),
             "guard": self.guard.state(),
-            "early": early,
+            "early": self.early.state() if self.early else None,
             "ended": self.ended,
             "threads": torch.get_num_threads(),
             "precision": _plain(self.parameters.dtype),
@@ -335,7 +331,8 @@ class _Loop:
             restore(self.average, saved, "average")
         if self.early and state.numbers["early"] and self.best is not None:
             self.early.restore(state.numbers["early"])
-            self.best.copy_(tensors["best"])
+            if self.early.best_step >= 0:
+                self.best.copy_(tensors["best"])
         self.parameters.refresh()
 
 

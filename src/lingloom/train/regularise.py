@@ -8,6 +8,7 @@ models.
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -137,13 +138,14 @@ class EarlyStopping:
             self.waited += 1
         return self.waited >= self.patience
 
-    def state(self) -> dict[str, float]:
-        """What to keep in a checkpoint."""
-        return {"best": self.best, "best_step": self.best_step, "waited": self.waited}
+    def state(self) -> dict[str, float | None]:
+        """What to keep in a checkpoint; `best` is None as long as there is none."""
+        best = self.best if self.best_step >= 0 else None
+        return {"best": best, "best_step": self.best_step, "waited": self.waited}
 
-    def restore(self, state: Mapping[str, float]) -> None:
+    def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from a `state`."""
-        self.best = float(state["best"])
+        self.best = math.inf if state["best"] is None else float(state["best"])
         self.best_step, self.waited = int(state["best_step"]), int(state["waited"])
 
 
