@@ -52,7 +52,7 @@ def one(case: dict[str, Any]) -> dict[str, Any]:
     )
     terms = memory.memory_terms(settings, training)
     planned = total(terms)
-    counted = memory.workers(training) * micro_batch_bytes(settings, training, micro)
+    counted = memory.workers(settings, training) * micro_batch_bytes(settings, training, micro)
     ids = torch.randint(vocab, (2 * micro, context + 1))
     model = settings.build()
     for _ in train(model, next_token, lambda _: Batch(ids[:, :-1], ids[:, 1:]), training, seed=0):

@@ -129,11 +129,13 @@ def test_all_workers_hold_activations_and_gradients():
         assert after.amount.value == factor * before.amount.value
 
 
-def test_a_model_with_dropout_is_computed_by_one_worker():
-    dropping = GPT2.model_copy(update={"dropout": 0.1})
-    one = memory.activations(dropping, training(), 2)
-    with mock.patch.object(memory, "worker_count", lambda *_: 2):
-        assert memory.activations(dropping, training(), 2) == one
+@pytest.mark.parametrize("draw", ["dropout", "dropconnect"])
+def test_a_model_that_draws_is_held_and_computed_by_one_worker(draw):
+    dropping = GPT2.model_copy(update={draw: 0.1})
+    one, two = training(workers=1), training(workers=2)
+    assert (memory.workers(GPT2, two), memory.workers(dropping, two)) == (2, 1)
+    assert memory.held(dropping, two) == memory.held(dropping, one)
+    assert memory.activations(dropping, two, 2) == memory.activations(dropping, one, 2)
 
 
 def test_a_band_holds_what_lies_in_it_and_adds_up_carefully():

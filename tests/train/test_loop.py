@@ -12,6 +12,7 @@ from lingloom.tokens.batch import IGNORE, Batch
 from lingloom.train.checkpoint import Checkpoints, State
 from lingloom.train.loop import train
 from lingloom.train.objectives import next_token
+from lingloom.train.parameters import Parameters
 from lingloom.train.settings import CheckpointSettings, RegulariseSettings, TrainSettings
 
 VOCAB, CONTEXT = 32, 16
@@ -256,6 +257,21 @@ def test_two_workers_give_the_losses_of_one(dropout):
     together = figures(run(fresh(family), s))
     assert [r[1] for r in together] == pytest.approx([r[1] for r in alone], rel=1e-3)
     assert figures(run(fresh(family), s)) == together
+
+
+@pytest.mark.parametrize("draw", ["dropout", "dropconnect"])
+def test_a_model_that_draws_is_trained_without_copies_of_it(draw, monkeypatch):
+    counts = []
+
+    class Watched(Parameters):
+        def __init__(self, model, dtype, workers):
+            counts.append(workers)
+            super().__init__(model, dtype, workers)
+
+    monkeypatch.setattr("lingloom.train.loop.Parameters", Watched)
+    for family in (GPT2, GPT2.model_copy(update={draw: 0.1})):
+        run(fresh(family), settings(steps=1, micro=2, workers=2))
+    assert counts == [2, 1]
 
 
 def test_going_on_in_another_precision_is_said(tmp_path):

@@ -28,12 +28,12 @@ COMPILER_BYTES = (500e6, 0.6, 1.6)
 
 def held(model: ModelSettings, train: TrainSettings) -> Standing:
     """What a run holds from its first step to its last; no formula per family is needed."""
-    return standing(model, train, workers(train))
+    return standing(model, train, workers(model, train))
 
 
-def workers(train: TrainSettings) -> int:
+def workers(model: ModelSettings, train: TrainSettings) -> int:
     """Micro-batches that training computes side by side here."""
-    return worker_count(train, torch.device("cpu"))
+    return worker_count(model, train, torch.device("cpu"))
 
 
 def buffers(holding: Standing) -> list[Term]:
@@ -51,9 +51,7 @@ def buffers(holding: Standing) -> list[Term]:
 
 def activations(model: ModelSettings, train: TrainSettings, micro: int) -> Term:
     """What forward and backward passes of `micro` sequences hold, by all workers together."""
-    draws = any(getattr(model, key, 0) for key in ("dropout", "dropconnect"))
-    side_by_side = 1 if draws else workers(train)  # one generator of random numbers per process
-    size = side_by_side * micro_batch_bytes(model, train, micro)
+    size = workers(model, train) * micro_batch_bytes(model, train, micro)
     factor, low, high = PASS_COMPILED if train.compile else PASS
     return Term("activations", about(size * factor, low, high))
 

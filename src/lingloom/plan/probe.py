@@ -41,7 +41,7 @@ def probe(
         budget_s: about how long the probe may take.
     """
     context = context_of(model)
-    round_size = train.sequences_at_once(context) * workers(train)
+    round_size = train.sequences_at_once(context) * workers(model, train)
     rounds = ceil(train.batch / round_size)
     if rounds <= 2 or 4 * expected_s < budget_s:
         times = list(_steps(model, train, train.batch, budget_s))
@@ -60,7 +60,7 @@ def probe(
 
 def shortest_probe_s(model: ModelSettings, train: TrainSettings, expected_s: float) -> float:
     """Seconds of the least that can be timed: one micro-batch for each worker."""
-    at_once = train.sequences_at_once(context_of(model)) * workers(train)
+    at_once = train.sequences_at_once(context_of(model)) * workers(model, train)
     return expected_s * min(1.0, at_once / train.batch)
 
 

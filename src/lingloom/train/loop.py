@@ -15,7 +15,7 @@ import torch
 
 from ..device import matmul_peak, working_dtype
 from ..errors import DataError, RunError
-from ..models.model import NeuralModel
+from ..models.model import ModelSettings, NeuralModel
 from ..tokens.batch import Batch
 from .checkpoint import Checkpoints, State
 from .guard import Guard
@@ -105,7 +105,7 @@ class _Loop:
         self.settings, self.model = settings, model.train()
         device = next(model.parameters()).device
         dtype = working_dtype(settings.precision, device)
-        workers = worker_count(settings, device)
+        workers = worker_count(model.settings, settings, device)
         self.parameters = Parameters(model, dtype, workers)
         self.groups = self.parameters.groups
         self.optimizer = settings.optimizer.build(self.groups)  # type: ignore[attr-defined]
@@ -336,9 +336,11 @@ class _Loop:
         self.parameters.refresh()
 
 
-def worker_count(settings: TrainSettings, device: torch.device) -> int:
-    """Models that compute gradients side by side."""
-    return settings.workers_here() if device.type == "cpu" else 1
+def worker_count(model: ModelSettings, train: TrainSettings, device: torch.device) -> int:
+    """Models that compute gradients side by side; one where random numbers are drawn, for torch has
+    one generator per process."""
+    draws = any(getattr(model, key, 0) for key in ("dropout", "dropconnect"))
+    return train.workers_here() if device.type == "cpu" and not draws else 1
 
 
 def _plain(dtype: torch.dtype) -> str:
