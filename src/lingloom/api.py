@@ -11,8 +11,10 @@ from .errors import RecipeError, RunError
 from .loading import load as load_settings
 from .measure.perplexity import MeasureSettings, perplexity
 from .measure.score import Score
+from .models.arpa import write_arpa
 from .models.decode import DecodeSettings, Stream
 from .models.model import LanguageModel
+from .models.ngram import NGram
 from .models.port import load_model, save_model
 from .pipeline import train as pipeline
 from .pipeline.estimate import plan_recipe
@@ -73,12 +75,17 @@ class Model:
         return perplexity(self.model, _documents(texts), self.tokenizer, settings).scores
 
     def export(self, folder: str | Path) -> None:
-        """Write a Hugging Face folder that transformers opens as it is.
+        """Write a Hugging Face folder that transformers opens as it is; or an ARPA file, where the
+        model is an n-gram and `folder` ends in .arpa or .arpa.gz.
 
         Raises:
             RunError: the folder cannot be written, or holds something other than a model.
         """
         target = Path(folder)
+        if target.name.endswith((".arpa", ".arpa.gz")) and isinstance(self.model, NGram):
+            names = [self.tokenizer.token_of(i) for i in range(self.tokenizer.vocab)]
+            write_arpa(self.model, names, target, unknown=self.tokenizer.unknown)
+            return
         if target.is_dir() and any(target.iterdir()) and not (target / "config.json").is_file():
             raise RunError(f"{target}: holds other files; export to a new folder")
         save_model(self.model, target, self.folder)

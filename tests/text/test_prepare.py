@@ -109,3 +109,13 @@ def test_records_go_to_a_file_one_a_line(tmp_path):
     assert [json.loads(line)["text"] for line in lines] == ["文\n字", ""]
     assert "文" in lines[0]
     assert sink.records == 2
+
+
+def test_named_files_are_held_out_and_nothing_else(tmp_path):
+    (tmp_path / "a.txt").write_text("one\ntwo\nthree\n")
+    (tmp_path / "b.txt").write_text("two\nfour\n")
+    settings = TextSettings(
+        read=str(tmp_path / "*.txt"), heldout=str(tmp_path / "b.txt"), unit="line", heldout_frac=0.9
+    )
+    found = [(split, d.text) for split, d in prepare(settings, lambda _: None, lambda _: None)]
+    assert found == [("heldout", "two"), ("heldout", "four"), ("train", "one"), ("train", "three")]

@@ -23,7 +23,11 @@ def text_bytes(settings: TextSettings) -> float:
         RecipeError, MissingError: as `read.documents`.
     """
     by_suffix = settings.format == "auto"
-    return sum(size for entry in settings.entries for size in _sizes(entry, by_suffix))
+    return sum(
+        size
+        for entry in [*settings.entries, *settings.heldout_entries]
+        for size in _sizes(entry, by_suffix)
+    )
 
 
 def _sizes(entry: str, by_suffix: bool) -> Iterator[float]:

@@ -13,7 +13,7 @@ from ..errors import DataError
 from .clean import clean_all, too_short
 from .dedup import SeenDigests, digest_of_bytes
 from .document import Document
-from .read import TextSettings, documents
+from .read import HELD_OUT, TextSettings, documents
 from .setaside import FileReport, Sink, listed
 from .split import splits_of
 
@@ -135,7 +135,8 @@ def _judge(
     if settings.dedup:
         new = iter(seen.add([d for d, why in zip(digests, reasons, strict=True) if why is None]))
         reasons = [why or (None if next(new) else "duplicate") for why in reasons]
-    splits = splits_of(digests, settings.heldout_frac, settings.split_seed)
+    frac = 0.0 if settings.heldout_entries else settings.heldout_frac
+    splits = splits_of(digests, frac, settings.split_seed)
     for document, text, raw, why, split in zip(batch, texts, raws, reasons, splits, strict=True):
         counts = stats.by_source[document.source]
         if why is not None:
@@ -144,6 +145,7 @@ def _judge(
             counts["dropped"] += 1
             dropped({"id": document.id, "source": document.source, "reason": why, "text": text})
             continue
+        split = "heldout" if HELD_OUT in document.meta else split
         stats.kept[split] += 1
         stats.kept_bytes[split] += len(raw)
         counts["kept"] += 1

@@ -20,6 +20,9 @@ from .setaside import FileReport, Sink, Source, listed
 from .stream import opened, pieces
 from .table import table
 
+HELD_OUT = "heldout"
+"""Key of a document's meta: it came from `text.heldout`."""
+
 Format = Literal["auto", "txt", "jsonl", "csv", "tsv", "parquet", "yml"]
 
 
@@ -48,6 +51,9 @@ class TextSettings(Settings):
     """Keep only the first of documents whose cleaned text is the same."""
     dedup_memory_mb: PositiveInt = 64
     """Memory for the digests of texts; beyond it they go to disk. Changes speed, never results."""
+    heldout: str | list[str] = []
+    """Text that is held out, named as in `read`; text.heldout_frac then holds nothing more out. It
+    is read first, so that with text.dedup no document of it is trained on."""
     heldout_frac: Annotated[float, Field(ge=0, lt=1)] = 0.01
     """Share of the documents that is never trained on."""
     split_seed: int = 0
@@ -71,6 +77,11 @@ class TextSettings(Settings):
         """`read` as a list."""
         return [self.read] if isinstance(self.read, str) else list(self.read)
 
+    @property
+    def heldout_entries(self) -> list[str]:
+        """`heldout` as a list."""
+        return [self.heldout] if isinstance(self.heldout, str) else list(self.heldout)
+
 
 def documents(
     settings: TextSettings, set_aside: Sink, reports: list[FileReport] | None = None
@@ -89,27 +100,28 @@ def documents(
         MissingError: a package named is not installed.
     """
     reports = [] if reports is None else reports
-    found = _all_places(settings.entries)
-    for place in found:
+    held = _all_places(settings.heldout_entries)
+    for key, place in (held | _all_places(settings.entries)).items():
         source = Source(place.name, FileReport(place.name), set_aside)
         reports.append(source.report)
         for label, text in _labelled(place, source, settings):
             source.report.documents += 1
-            yield Document(text, f"{place.name}:{label}", place.name)
+            meta = {HELD_OUT: True} if key in held else {}
+            yield Document(text, f"{place.name}:{label}", place.name, meta)
     if not sum(r.documents for r in reports):
         raise DataError(_nothing_to_read(settings.entries, reports))
 
 
-def _all_places(entries: Sequence[str]) -> list[Place]:
+def _all_places(entries: Sequence[str]) -> dict[str, Place]:
     """Every file of every entry, before the first is read: a wrong name is told at once."""
-    found: dict[object, Place] = {}
+    found: dict[str, Place] = {}
     for entry in entries:
         if entry in COLLECTIONS:
             found.setdefault(entry, Place(entry, None))
             continue
         for place in places(entry):
             found.setdefault(os.path.realpath(place.path) if place.path else place.name, place)
-    return list(found.values())
+    return found
 
 
 def _labelled(place: Place, source: Source, settings: TextSettings) -> Labelled:

@@ -14,7 +14,9 @@ def run(arguments: list[str]) -> int:
 
     target = Path(words.names[1])
     load(words.names[0]).export(target)
-    if words.json:
+    if target.is_file():
+        story(f"{target}: written; KenLM and SRILM read it")
+    elif words.json:
         answer({"folder": str(target), "files": sorted(p.name for p in target.iterdir())})
     else:
         story(f"{target}: written; transformers opens it as it is:")

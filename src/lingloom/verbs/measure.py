@@ -67,7 +67,7 @@ def run(arguments: list[str]) -> int:
 def _refuse_idle(text: TextSettings, overrides: list[str]) -> None:
     """Refuse keys of `text` that would change nothing: all text that is read is measured."""
     for key in (override.partition("=")[0] for override in overrides):
-        if key in ("text.heldout_frac", "text.split_seed"):
+        if key in ("text.heldout", "text.heldout_frac", "text.split_seed"):
             raise RecipeError(f"{key} ({COMMAND_LINE}): has no effect here, all text is measured")
         if key.startswith("text.") and not text.entries:
             raise RecipeError(f"{key} ({COMMAND_LINE}): has no effect without text.read=...")
@@ -76,5 +76,10 @@ def _refuse_idle(text: TextSettings, overrides: list[str]) -> None:
 def _defaults(folder: RunFolder) -> dict[str, Any]:
     """The run's own settings; every document is measured, repeated ones too."""
     recipe = load_settings(Recipe, folder.recipe)
-    text = recipe.text.model_dump(mode="json") | {"read": [], "dedup": False, "heldout_frac": 0}
+    text = recipe.text.model_dump(mode="json") | {
+        "read": [],
+        "dedup": False,
+        "heldout": [],
+        "heldout_frac": 0,
+    }
     return {"text": text, "measure": recipe.measure.model_dump(mode="json")}
