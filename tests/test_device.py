@@ -1,6 +1,7 @@
 """What the machine is and how randomness is named."""
 
 import os
+import platform
 import subprocess
 import sys
 
@@ -9,7 +10,6 @@ import torch
 
 from lingloom import device
 from lingloom.device import (
-    allocator_environment,
     allocator_report,
     available_memory_bytes,
     matmul_peak,
@@ -97,12 +97,34 @@ print(faults() - before)
 """
 
 
-@pytest.mark.skipif(not allocator_environment(), reason="only glibc is prepared")
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is prepared")
 def test_memory_given_back_is_taken_again_without_page_faults():
     command = [sys.executable, "-c", PREPARED]
     clean = {k: v for k, v in os.environ.items() if k not in ("GLIBC_TUNABLES", "LD_PRELOAD")}
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=clean)
     assert int(done.stdout) < 1000  # ten times 64 MiB are 163840 small pages
+
+
+RELEASED = """
+import torch
+from lingloom.device import prepare_allocator, release_memory
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096
+prepare_allocator()
+x = [torch.ones(1 << 20) for _ in range(50)]
+del x
+kept = resident()
+release_memory()
+print(kept - resident())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is prepared")
+def test_released_memory_goes_back_to_the_system():
+    command = [sys.executable, "-c", RELEASED]
+    clean = {k: v for k, v in os.environ.items() if k not in ("GLIBC_TUNABLES", "LD_PRELOAD")}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=clean)
+    assert int(done.stdout) > 100 << 20  # of the 200 MiB that the tensors took
 
 
 def test_a_person_is_told_which_allocator_there_is(monkeypatch):

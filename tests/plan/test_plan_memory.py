@@ -24,7 +24,7 @@ every_optimizer = pytest.mark.parametrize("kind", OPTIMIZERS)
 
 
 def training(**keys):
-    return TrainSettings(**{"batch": 4, "micro": 2, "precision": "bf16", **keys})
+    return TrainSettings(**{"batch": 4, "micro": 2, "workers": 1, "precision": "bf16", **keys})
 
 
 @every_model
