@@ -1,8 +1,10 @@
 """The plan of a recipe: its own figures where they are known, file sizes where they are not."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..plan.band import Band
 from ..plan.minutes import TextFigures, typical_rates
 from ..plan.outcome import Outcome, Row, compare
 from ..plan.plan import Limits, Plan, make_plan
@@ -25,6 +27,9 @@ def plan_recipe(recipe: Recipe, *, probe_s: float = 5.0) -> Plan:
     """
     size, held = text_bytes(recipe.text), recipe.text.heldout_frac
     rates = typical_rates(recipe.tokens.kind)  # type: ignore[attr-defined]
+    if recipe.text.dedup:  # up to half of what is read may be dropped
+        per = rates.bytes_per_token
+        rates = replace(rates, bytes_per_token=Band(per.value, per.low, 2 * per.high))
     figures = TextFigures(
         size * (1 - held), size * held, eval_tokens=EVALUATION_TOKENS, rates=rates
     )
