@@ -1,12 +1,14 @@
 """The log holds each step once, whenever the run was ended."""
 
+from contextlib import closing
+
 from lingloom.pipeline.log import Log
 from lingloom.runs import RunFolder
 from lingloom.train.record import StepRecord
 
 
 def write(run: RunFolder, *records: StepRecord) -> None:
-    with Log(run, tensorboard=False) as log:
+    with closing(Log(run, tensorboard=False)) as log:
         for record in records:
             log.write(record)
 

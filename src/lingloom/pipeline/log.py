@@ -1,7 +1,6 @@
 """What is written down about each step: log.jsonl, guard.jsonl, TensorBoard."""
 
 import json
-from types import TracebackType
 from typing import Any
 
 from ..errors import MissingError
@@ -10,7 +9,7 @@ from ..train.record import StepRecord
 
 
 class Log:
-    """The log of one run; close it, or use it in a `with`.
+    """The log of one run; to be closed.
 
     Raises:
         MissingError: TensorBoard files are wanted and its package is not installed.
@@ -46,17 +45,6 @@ class Log:
         """Bring everything to the disk."""
         if self._board is not None:
             self._board.close()
-
-    def __enter__(self) -> "Log":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def entry(record: StepRecord) -> dict[str, Any]:

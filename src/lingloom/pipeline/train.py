@@ -7,6 +7,7 @@ shards are not written twice, training continues from its newest whole checkpoin
 import json
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -232,7 +233,7 @@ def _learn(
         stop=stop,
     )
     stopped = False
-    with Log(run, tensorboard=settings.tensorboard) as log:
+    with closing(Log(run, tensorboard=settings.tensorboard)) as log:
         for record in records:
             log.write(record)
             stopped = "interrupted" in record.events
