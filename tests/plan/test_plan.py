@@ -1,6 +1,5 @@
 """The plan as a whole: refusals word for word, suggestions that fit, bands, promise and outcome."""
 
-import time
 from dataclasses import replace
 
 import pytest
@@ -24,9 +23,6 @@ from lingloom.plan.minutes import (
 from lingloom.plan.outcome import Outcome, compare
 from lingloom.plan.plan import Limits, Plan, make_plan, size
 from lingloom.plan.probe import probe
-from lingloom.tokens.batch import Batch
-from lingloom.train.loop import train as run
-from lingloom.train.objectives import next_token
 from lingloom.train.settings import TrainSettings
 
 MODEL = GPT2Settings(vocab=300, context=32, width=64, layers=4, heads=4)
@@ -181,26 +177,6 @@ def test_the_probe_times_real_steps_and_leaves_the_random_numbers_alone():
     step = probe(MODEL, TRAIN, expected_s=0.01, budget_s=1.0)
     assert torch.equal(torch.get_rng_state(), before)
     assert step.probed and 0 < step.seconds.low < step.seconds.value < step.seconds.high
-
-
-def test_a_step_too_long_to_probe_whole_is_put_together_from_rounds():
-    long = TRAIN.model_copy(update={"batch": 64, "micro": 4})
-    whole = probe(MODEL, long, expected_s=0.01, budget_s=2.0).seconds.value
-    rounds = probe(MODEL, long, expected_s=100.0, budget_s=2.0).seconds.value
-    assert rounds == pytest.approx(whole, rel=0.9)
-
-
-def test_a_small_run_stays_near_its_plan():
-    plan = make_plan(MODEL, TRAIN, TEXT, PLENTY, probe_s=1.0)
-    ids = torch.randint(300, (8, 33))
-    begun = time.perf_counter()
-    for _ in run(
-        MODEL.build(), next_token, lambda _: Batch(ids[:, :-1], ids[:, 1:]), TRAIN, seed=0
-    ):
-        pass
-    took = time.perf_counter() - begun
-    training = next(t.amount for t in plan.seconds if t.name == "training")
-    assert training.low / 10 < took < training.high * 10 + 2
 
 
 class _Halves:
