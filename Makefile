@@ -1,6 +1,7 @@
 # Two commands for a fresh checkout: `make demo` and `make test`. Each does all its own set-up.
 PYTHON ?= python3
 VENV   := .venv
+NATIVE := $(wildcard src/lingloom/native/*.c)
 BIN    := $(VENV)/bin
 
 .PHONY: demo test format docs clean
@@ -38,10 +39,10 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 # constraints.txt pins what is tested; pyproject.toml states only what is needed at least.
-$(VENV)/ready: pyproject.toml constraints.txt | $(VENV)/bin/python
+$(VENV)/ready: pyproject.toml constraints.txt $(NATIVE) | $(VENV)/bin/python
 	$(BIN)/python -m pip install --progress-bar on -c constraints.txt -e '.[text,demo]'
 	@touch $@
 
-$(VENV)/ready-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+$(VENV)/ready-dev: pyproject.toml constraints.txt $(NATIVE) | $(VENV)/bin/python
 	$(BIN)/python -m pip install --progress-bar on -c constraints.txt -e '.[all,dev]'
 	@touch $@ $(VENV)/ready

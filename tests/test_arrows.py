@@ -18,7 +18,7 @@ import lingloom
 from lingloom import errors
 
 PACKAGE = Path(lingloom.__file__).parent
-BASE = ["errors", "settings", "strict_yaml", "mistakes", "loading", "runs", "device"]
+BASE = ["errors", "settings", "strict_yaml", "mistakes", "loading", "runs", "device", "native"]
 ROOMS = ["text", "tokens", "models", "train", "plan", "tasks", "measure", "trust", "serve"]
 FRONT = ["recipe", "pipeline", "api"]
 LAST = ["verbs", "cli"]

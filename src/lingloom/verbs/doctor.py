@@ -6,6 +6,7 @@ import shutil
 from dataclasses import asdict, dataclass
 from importlib.metadata import requires
 
+from ..native.kernels import kernels_report
 from ..runs import installed_version
 from .console import answer, bytes_text, read_words
 
@@ -39,7 +40,7 @@ def run(arguments: list[str]) -> int:
     words = read_words("doctor", arguments, needs=0, takes=0, schema=None)
     if words is None:
         return 0
-    findings = _packages()
+    findings = [*_packages(), _kernels()]
     if not any(f.state == "missing" for f in findings):
         findings += _machine()
     if words.json:
@@ -69,6 +70,11 @@ def _packages() -> list[Finding]:
         else:
             findings.append(Finding(f"extra '{extra}'", "ok", ", ".join(wanted)))
     return findings
+
+
+def _kernels() -> Finding:
+    there, says, mend = kernels_report()
+    return Finding("kernels of our own", "ok" if there else "note", says, mend)
 
 
 def _machine() -> list[Finding]:
