@@ -1,9 +1,9 @@
 """Text from wherever it stands, one Document at a time; memory does not grow with the input."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from tempfile import TemporaryFile
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveInt, field_validator
 
@@ -100,19 +100,26 @@ def documents(
         MissingError: a package named is not installed.
     """
     reports = [] if reports is None else reports
-    held = _all_places(settings.heldout_entries)
-    for key, place in (held | _all_places(settings.entries)).items():
+    held = all_places(settings.heldout_entries)
+    for key, place in (held | all_places(settings.entries)).items():
         source = Source(place.name, FileReport(place.name), set_aside)
         reports.append(source.report)
-        for label, text in _labelled(place, source, settings):
-            source.report.documents += 1
-            meta = {HELD_OUT: True} if key in held else {}
-            yield Document(text, f"{place.name}:{label}", place.name, meta)
+        meta = {HELD_OUT: True} if key in held else {}
+        yield from documents_of(place, source, settings, meta)
     if not sum(r.documents for r in reports):
         raise DataError(_nothing_to_read(settings.entries, reports))
 
 
-def _all_places(entries: Sequence[str]) -> dict[str, Place]:
+def documents_of(
+    place: Place, source: Source, settings: TextSettings, meta: Mapping[str, Any] | None = None
+) -> Iterator[Document]:
+    """Every document of one file, as it stands; `source` is told the rest."""
+    for label, text in _labelled(place, source, settings):
+        source.report.documents += 1
+        yield Document(text, f"{place.name}:{label}", place.name, meta or {})
+
+
+def all_places(entries: Sequence[str]) -> dict[str, Place]:
     """Every file of every entry, before the first is read: a wrong name is told at once."""
     found: dict[str, Place] = {}
     for entry in entries:
