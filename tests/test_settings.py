@@ -12,8 +12,10 @@ from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, model_v
 from lingloom.errors import RecipeError
 from lingloom.loading import load, read_tree, to_yaml
 from lingloom.settings import AnyKind, Key, Kinds, Settings, describe, keys
+from lingloom.train.adam import AdamWSettings
+from lingloom.train.descent import SGDSettings
 from lingloom.train.muon import MuonSettings
-from lingloom.train.optim import OPTIMIZERS, AdamWSettings, SGDSettings
+from lingloom.train.optim import OPTIMIZERS
 from lingloom.train.schedule import SCHEDULES, CosineSettings, WSDSettings
 
 OPTIMIZER = Kinds(OPTIMIZERS, "adamw")

@@ -97,10 +97,14 @@ class RunFolder:
 
     # ------------------------------------------------------------------ the log
 
-    def append_log(self, record: Mapping[str, Any]) -> None:
-        """Add one record to the log, on disk before the next step begins."""
+    def append_log(self, record: Mapping[str, Any], *, saved: bool = False) -> None:
+        """Add one record to the log; if its step is to be `saved`, bring the log to the disk first,
+        so that not even a power failure leaves a checkpoint ahead of the log."""
         with open(self.log, "a", encoding="utf-8") as log:
             log.write(json.dumps(record, ensure_ascii=False) + "\n")
+            if saved:
+                log.flush()
+                os.fsync(log.fileno())
 
     def read_log(self) -> list[dict[str, Any]]:
         """Every whole record of the log; a last line torn by a kill is left out."""

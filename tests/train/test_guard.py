@@ -6,6 +6,7 @@ import torch
 from lingloom.errors import RunError
 from lingloom.models.gpt2 import GPT2Settings
 from lingloom.tokens.batch import Batch
+from lingloom.train.checkpoint import Checkpoints
 from lingloom.train.guard import Guard
 from lingloom.train.loop import train
 from lingloom.train.objectives import next_token
@@ -43,6 +44,11 @@ def settings(**guard):
         checkpoint=CheckpointSettings(every=2),
         guard=GuardSettings(**guard),
     )
+
+
+def lr_of_step(step):
+    s = settings()
+    return s.lr * s.schedule.factor(step, s.steps)
 
 
 def fresh():
@@ -107,6 +113,35 @@ def test_when_going_back_does_not_help_the_run_stops_with_what_to_do(tmp_path):
     assert "the loss is nan at step 12" in str(error.value)
     saved = [r.step for r in records if "saved" in r.events]
     assert saved == [2, 6]  # not 4, 8, 10 and 12, amid the bad steps
+
+
+def test_a_run_stopped_amid_bad_steps_keeps_the_checkpoint_before_them(tmp_path):
+    at, s = {5, 6}, settings()
+    wanted = [(r.step, r.loss, r.norm) for r in run(at, s, checkpoints=tmp_path / "a")]
+    count = iter(range(1, 99))
+    first = list(run(at, s, checkpoints=tmp_path / "b", stop=lambda: next(count) == 6))
+    assert first[-1].events["interrupted"] == (
+        "stopped after step 6, as asked; amid bad steps nothing is saved, the run will go on from "
+        "step 4"
+    )
+    assert "saved" not in first[-1].events
+    again = list(run(at, s, checkpoints=tmp_path / "b"))
+    assert again[0].step == 4
+    both = [(r.step, r.loss, r.norm) for r in [*first[:4], *again[1:]]]
+    assert str(both) == str(wanted)
+
+
+def test_steps_left_out_are_no_updates_for_the_optimizer(tmp_path):
+    """Left out at first, Adam's first update is corrected as a first one: its size is lr."""
+    model, moved = fresh(), {}
+    before = model.positions.detach().clone()
+    for record in run({0, 1}, settings(), model=model, checkpoints=tmp_path):
+        moved[record.step] = (model.positions.detach() - before).abs().max()
+        before = model.positions.detach().clone()
+    assert moved[1] == moved[2] == 0
+    assert moved[3] == pytest.approx(lr_of_step(2), rel=1e-3)
+    again = Checkpoints(tmp_path, CheckpointSettings()).newest().state
+    assert (again.step, again.numbers["updates"]) == (14, 12)
 
 
 def test_without_a_checkpoint_to_go_back_to_the_run_stops():

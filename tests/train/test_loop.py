@@ -10,7 +10,7 @@ from lingloom.models.gpt2 import GPT2Settings
 from lingloom.models.llama import LlamaSettings
 from lingloom.tokens.batch import IGNORE, Batch
 from lingloom.train.checkpoint import Checkpoints, State
-from lingloom.train.loop import train
+from lingloom.train.loop import _Loop, train
 from lingloom.train.objectives import next_token
 from lingloom.train.parameters import Parameters
 from lingloom.train.settings import CheckpointSettings, RegulariseSettings, TrainSettings
@@ -240,6 +240,22 @@ def test_a_checkpoint_with_another_average_is_refused(tmp_path, spoil):
     words = {"gone": "does not fit: missing .'matrix.average'.", "shorter": "has shape .1."}
     with pytest.raises(DataError, match=f"the average's stored state .*{words[spoil]}"):
         run(fresh(GPT2), settings(), checkpoints=tmp_path)
+
+
+def test_a_checkpoint_that_fits_only_in_part_changes_nothing(tmp_path):
+    run(fresh(GPT2), settings(steps=3), checkpoints=tmp_path)
+    store = Checkpoints(tmp_path, CheckpointSettings(background=False))
+    found = store.newest().state
+    cut = {"average/vector.average": found.tensors["average/vector.average"][:1]}
+    store.save(State(found.step, {**found.tensors, **cut}, found.numbers))
+    s = settings()
+    loop = _Loop(fresh(GPT2), next_token, s, seed=5, checkpoints=tmp_path)
+    tensors = [loop.parameters.master, *loop.optimizer.state.values(), *loop.average.state.values()]
+    kept = [tensor.clone() for tensor in tensors]
+    with pytest.raises(DataError, match="the average's stored state 'vector.average' has shape"):
+        list(loop.records(batch_at, lambda: False))
+    loop.close()
+    assert all(torch.equal(now, then) for now, then in zip(tensors, kept, strict=True))
 
 
 def test_clipping_and_the_schedule_are_seen_in_the_records():

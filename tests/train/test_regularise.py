@@ -175,23 +175,25 @@ def test_an_empty_average_cannot_take_the_weights_place():
 
 
 def test_it_stops_after_patience_evaluations_without_improvement():
-    stopping = EarlyStopping(patience=2, min_delta=0.1)
-    losses = [3.0, 2.0, 1.95, 1.8, 1.75, 1.79]
+    stopping = EarlyStopping(patience=2)
+    losses = [3.0, 2.0, 2.0, 1.8, 1.85, 1.81]
     assert [stopping.should_stop(100 * i, loss) for i, loss in enumerate(losses)] == [
         False,  # best 3.0
         False,  # best 2.0
-        False,  # 1.95 is not 0.1 better: one
+        False,  # no better: one
         False,  # best 1.8
         False,  # one
         True,  # two
     ]
     assert (stopping.best, stopping.best_step) == (1.8, 300)
+    assert stopping.why() == "no better than 1.8000 nats of step 300 for 2 evaluations"
 
 
 def test_a_loss_that_is_not_a_number_is_no_improvement():
     stopping = EarlyStopping(patience=2)
     assert not stopping.should_stop(0, math.nan)
     assert stopping.should_stop(1, math.nan)
+    assert stopping.why() == "none of 2 evaluations gave a finite loss"
 
 
 def test_a_restored_stopping_goes_on_where_it_was():

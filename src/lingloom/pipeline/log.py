@@ -21,18 +21,21 @@ class Log:
         self._begun = False
 
     def write(self, record: StepRecord) -> None:
-        """Write one step. What an earlier process wrote after the point where this one goes on is
-        void, whether it goes on from a checkpoint or, killed before the first, from the start."""
+        """Write one step, before it is saved: so no kill leaves a gap in the log.
+
+        What an earlier process wrote after the point where this one goes on is void, whether it
+        goes on from a checkpoint or, killed before the first, from the start.
+        """
         resumed = "resumed" in record.events
         if not self._begun:
             self.run.trim_log(record.step if resumed else record.step - 1)
             self._begun = True
         if resumed:
             return
-        self.run.append_log(entry(record))
         if record.refused:
             with open(self.run.guard, "a", encoding="utf-8") as file:
                 file.write(json.dumps(record.refused, ensure_ascii=False) + "\n")
+        self.run.append_log(entry(record), saved="saved" in record.events)
         if self._board is not None and record.loss is not None:
             self._board.add_scalar("train/loss_nats", record.loss, record.step)
             self._board.add_scalar("train/lr", record.lr, record.step)

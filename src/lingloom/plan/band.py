@@ -20,10 +20,6 @@ class Band:
         """`factor` (0 or more) of it, with the same relative error."""
         return Band(self.value * factor, self.low * factor, self.high * factor)
 
-    def holds(self, actual: float) -> bool:
-        """Whether `actual` lies inside."""
-        return self.low <= actual <= self.high
-
 
 def exactly(value: float) -> Band:
     """A number that is counted, not estimated."""

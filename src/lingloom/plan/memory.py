@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 
 from ..models.model import ModelSettings
-from ..train.loop import worker_count
 from ..train.settings import TrainSettings
+from ..train.workers import worker_count
 from .band import Term, about, exactly
 from .rehearse import Standing, micro_batch_bytes, standing
 

@@ -30,7 +30,7 @@ from ..errors import RunError
 from .settings import CheckpointSettings
 
 TENSORS, NUMBERS, MANIFEST = "tensors.safetensors", "state.json", "manifest.json"
-FORMAT = 1
+FORMAT = 2
 MAX_HEADER_BYTES = 16 << 20
 _PIECE = 8 << 20
 _TYPES = {

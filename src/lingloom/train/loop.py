@@ -15,12 +15,12 @@ import torch
 
 from ..device import matmul_peak, working_dtype
 from ..errors import DataError, RunError
-from ..models.model import ModelSettings, NeuralModel
+from ..models.model import NeuralModel
 from ..tokens.batch import Batch
 from .checkpoint import Checkpoints, State
 from .guard import Guard
 from .objectives import Objective
-from .optim import restore
+from .optim import check_state
 from .parameters import Parameters, check_fingerprint
 from .record import StepRecord
 from .regularise import (
@@ -32,7 +32,7 @@ from .regularise import (
     gradient_norm,
 )
 from .settings import TrainSettings
-from .workers import Workers
+from .workers import Workers, worker_count
 
 Evaluate = Callable[[NeuralModel], Mapping[str, float]]
 
@@ -51,6 +51,9 @@ def train(
 ) -> Iterator[StepRecord]:
     """Train `model` in place; one record per step.
 
+    A record comes before its step's checkpoint is written: whoever notes each record before asking
+    for the next has no gap in the notes, wherever a killed run goes on.
+
     It goes on from the newest whole checkpoint where there is one: the first record then has the
     event `resumed` and no loss, and every log entry after its step is void. When the records end,
     `model` holds float32 weights: the best evaluated ones if `regularise.patience` is set, else the
@@ -67,7 +70,8 @@ def train(
             stopping watches its `loss`.
         checkpoints: folder of the run's checkpoints; without it nothing is saved.
         document_ids: ids of the documents in the batch of step i, for the guard's reports.
-        stop: asked after every step; True saves and ends the records.
+        stop: asked after every step; True saves and ends the records. Amid bad steps nothing is
+            saved: the run then goes on from the checkpoint before them.
 
     Raises:
         DataError: a batch without any target; a checkpoint of another optimizer or average.
@@ -118,6 +122,8 @@ class _Loop:
         self.checkpoints = Checkpoints(checkpoints, settings.checkpoint) if checkpoints else None
         self.peak = matmul_peak(dtype, device)
         self.step = 0
+        self.updates = 0
+        """Steps that the weights have in them: without those left out or taken back."""
         self.ended = ""
 
     # ------------------------------------------------------------------ the records
@@ -134,12 +140,14 @@ class _Loop:
             interrupted = stop() and self.step < self.settings.steps and not self.ended
             if interrupted:
                 record.events["interrupted"] = f"stopped after step {self.step}, as asked"
-            self._save_if_due(record, at_once=interrupted or bool(self.ended))
+            saves = self._saves(record)
             if self.step == self.settings.steps:
                 record.events["finished"] = f"all {self.step} steps are done"
             yield record
             if record.refused and record.refused["action"] == "stopped":
                 raise RunError(self._what_to_do(record.refused))
+            if saves and self.checkpoints:
+                self.checkpoints.save(self._state())
         if self.checkpoints:
             self.checkpoints.wait()
         if not interrupted:
@@ -169,7 +177,8 @@ class _Loop:
         else:
             self.guard.accept(norm)
             self._settle()
-            self.optimizer.update(step, lr)
+            self.optimizer.update(self.updates, lr)
+            self.updates += 1
             if self.average:
                 self.average.update()
             self.parameters.refresh()
@@ -242,11 +251,7 @@ class _Loop:
         if self.early and self.best is not None:
             loss = record.evaluation["loss"]
             if self.early.should_stop(self.step, loss):
-                self.ended = (
-                    f"no better than {self.early.best:.4f} nats of step {self.early.best_step} for "
-                    f"{self.early.waited} evaluations"
-                )
-                record.events["early stop"] = self.ended
+                self.ended = record.events["early stop"] = self.early.why()
             if self.early.best_step == self.step:
                 self.best.copy_(self.parameters.master)
         if averaged:
@@ -268,17 +273,25 @@ class _Loop:
         if self.checkpoints:
             self.checkpoints.settle()
 
-    def _save_if_due(self, record: StepRecord, *, at_once: bool) -> None:
+    def _saves(self, record: StepRecord) -> bool:
+        """Whether this step is saved; the record says so."""
         if self.checkpoints is None:
-            return
-        every, last = self.settings.checkpoint.every, self.step == self.settings.steps
+            return False
+        action = record.refused["action"] if record.refused else ""
+        every, ends = self.settings.checkpoint.every, self.step == self.settings.steps or self.ended
+        wanted = ends or "interrupted" in record.events or (every and self.step % every == 0)
         # amid bad steps the weights are suspect: saved, they would be what the guard goes back to
-        suspect = record.refused is not None and record.refused["action"] != "rolled back"
-        periodic = every and self.step % every == 0 and not suspect
-        if not (at_once or last or periodic):
-            return
-        self.checkpoints.save(self._state())
-        record.events["saved"] = str(self.checkpoints.path(self.step))
+        if action == "stopped" or (action == "skipped" and not ends):
+            if "interrupted" in record.events:
+                self.checkpoints.wait()
+                newest = next(iter(self.checkpoints.steps()), 0)
+                record.events["interrupted"] += (
+                    f"; amid bad steps nothing is saved, the run will go on from step {newest}"
+                )
+            return False
+        if wanted:
+            record.events["saved"] = str(self.checkpoints.path(self.step))
+        return bool(wanted)
 
     def _state(self) -> State:
         tensors = {"master": self.parameters.master}
@@ -289,6 +302,7 @@ class _Loop:
             tensors["best"] = self.best
         numbers = {
             "fingerprint": self.parameters.fingerprint(),
+            "updates": self.updates,
             "guard": self.guard.state(),
             "early": self.early.state() if self.early else None,
             "ended": self.ended,
@@ -321,26 +335,24 @@ class _Loop:
         return StepRecord(self.step, events={"resumed": "; ".join([*notes, text])})
 
     def _restore(self, state: State) -> None:
-        """Take over the weights and what belongs to them."""
-        where = f"checkpoint of step {state.step}"
+        """Take over the weights and what belongs to them; nothing changes unless all of it fits."""
+        where, tensors = f"checkpoint of step {state.step}", state.tensors
         check_fingerprint(state.numbers["fingerprint"], self.parameters.fingerprint(), where)
-        tensors = state.tensors
+        owners = [(self.optimizer.state, "optimizer")]
+        if self.average and _below("average/", tensors):
+            owners.append((self.average.state, "average"))
+        for own, name in owners:
+            check_state(own, _below(f"{name}/", tensors), name)
         self.parameters.master.copy_(tensors["master"])
-        restore(self.optimizer, _below("optimizer/", tensors))
-        if self.average and (saved := _below("average/", tensors)):
-            restore(self.average, saved, "average")
+        for own, name in owners:
+            for key, tensor in own.items():
+                tensor.copy_(tensors[f"{name}/{key}"])
+        self.updates = state.numbers["updates"]
         if self.early and state.numbers["early"] and self.best is not None:
             self.early.restore(state.numbers["early"])
             if self.early.best_step >= 0:
                 self.best.copy_(tensors["best"])
         self.parameters.refresh()
-
-
-def worker_count(model: ModelSettings, train: TrainSettings, device: torch.device) -> int:
-    """Models that compute gradients side by side; one where random numbers are drawn, for torch has
-    one generator per process."""
-    draws = any(getattr(model, key, 0) for key in ("dropout", "dropconnect"))
-    return train.workers_here() if device.type == "cpu" and not draws else 1
 
 
 def _plain(dtype: torch.dtype) -> str:

@@ -21,7 +21,8 @@ from pydantic import PositiveInt
 from torch import Tensor
 
 from ..errors import RecipeError
-from .optim import AboveZero, Adam, BelowOne, NotNegative, OptimizerSettings, ParameterGroup
+from .adam import Adam
+from .optim import AboveZero, BelowOne, NotNegative, OptimizerSettings, ParameterGroup
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Of the quintic that lifts every singular value to between 0.7 and 1.2 in five rounds (ibid.)."""

@@ -120,11 +120,11 @@ class EarlyStopping:
     """Says when the held-out loss has stopped falling.
 
     Source: Prechelt 1998 ("Early stopping - but when?"); the criterion is the common one of
-    `patience` evaluations without an improvement of more than `min_delta`.
+    `patience` evaluations without an improvement.
     """
 
-    def __init__(self, patience: int, min_delta: float = 0.0):
-        self.patience, self.min_delta = patience, min_delta
+    def __init__(self, patience: int):
+        self.patience = patience
         self.best, self.best_step, self.waited = math.inf, -1, 0
 
     def should_stop(self, step: int, loss: float) -> bool:
@@ -132,11 +132,20 @@ class EarlyStopping:
 
         A loss that is not a number counts as no improvement.
         """
-        if loss < self.best - self.min_delta:
+        if loss < self.best:
             self.best, self.best_step, self.waited = loss, step, 0
         else:
             self.waited += 1
         return self.waited >= self.patience
+
+    def why(self) -> str:
+        """The reason to stop, for people."""
+        if self.best_step < 0:
+            return f"none of {self.waited} evaluations gave a finite loss"
+        return (
+            f"no better than {self.best:.4f} nats of step {self.best_step} for "
+            f"{self.waited} evaluations"
+        )
 
     def state(self) -> dict[str, float | None]:
         """What to keep in a checkpoint; `best` is None as long as there is none."""

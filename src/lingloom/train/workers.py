@@ -12,10 +12,18 @@ import torch
 from torch import Tensor
 
 from ..device import seed_all
-from ..models.model import NeuralModel
+from ..models.model import ModelSettings, NeuralModel
 from ..tokens.batch import Batch
 from .objectives import Objective
 from .parameters import Parameters
+from .settings import TrainSettings
+
+
+def worker_count(model: ModelSettings, train: TrainSettings, device: torch.device) -> int:
+    """Models that compute gradients side by side; one where random numbers are drawn, for torch has
+    one generator per process."""
+    draws = any(getattr(model, key, 0) for key in ("dropout", "dropconnect"))
+    return train.workers_here() if device.type == "cpu" and not draws else 1
 
 
 class Workers:
