@@ -1,7 +1,9 @@
 """Recipes: one YAML file plus key=value -> checked settings; every mistake at once.
 
-`model: gpt2` is short for `model: {kind: gpt2}`; a section left empty has its defaults. A message
-names the key, where it was set (the file, or the command line), and what would do.
+`model: gpt2` is short for `model: {kind: gpt2}`; a section left empty has its defaults. Where a
+list holds families, the command line reaches the keys of one by its kind, as in
+`text.filters.c4.min_sentences=3`. A message names the key, where it was set (the file, or the
+command line), and what would do.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +17,18 @@ from pydantic.fields import FieldInfo
 
 from .errors import RecipeError
 from .mistakes import nearest_file, problems_of
-from .settings import Settings, is_section, keys, kinds_of, nullable, section_of
+from .settings import (
+    Kinds,
+    Settings,
+    is_section,
+    item_kinds_of,
+    item_section_of,
+    items_of,
+    keys,
+    kinds_of,
+    nullable,
+    section_of,
+)
 from .strict_yaml import dump, parse, parse_value
 
 COMMAND_LINE = "command line"
@@ -149,6 +162,9 @@ class _Reading:
         node = self.tree
         for depth, parent in enumerate(parts[:-1], 1):
             found = _field_at(self.schema, self.tree, parts[:depth])
+            if found and item_kinds_of(found):
+                self._put_in_item(found, node, parts, depth, value)
+                return
             if found and not is_section(found) and get_origin(found.annotation) is not dict:
                 above = ".".join(parts[:depth])
                 self._say(
@@ -162,19 +178,32 @@ class _Reading:
                 return  # the recipe itself is wrong there, and `check` says so
         node[parts[-1]] = value
 
+    def _put_in_item(
+        self, found: FieldInfo, node: dict[str, Any], parts: list[str], depth: int, new: Any
+    ) -> None:
+        """Set a key of the family `parts[depth]` in the list `node[parts[depth - 1]]`."""
+        _expand(self.schema, self.tree)
+        above, name, value = ".".join(parts[:depth]), parts[depth], node.get(parts[depth - 1])
+        item = dict(items_of(found, value)).get(name)
+        if isinstance(item, dict) and len(parts) == depth + 2:
+            item[parts[-1]] = new
+            return
+        there = ", ".join(f"'{place}'" for place, _ in items_of(found, value))
+        says = f"'{above}' holds {there or 'nothing'}, not '{name}'"
+        if isinstance(item, dict):
+            says = f"'{above}.{name}' has keys such as {above}.{name}.{next(iter(item))}"
+        self._say(".".join(parts), f"{says}; set it whole as {above}=[...]")
+
     def check(self, schema: type[Settings], tree: dict[str, Any], prefix: str) -> Settings | None:
         """`tree` as settings, or None after noting what is wrong; inner sections come first."""
         values, wrong = dict(tree), set()
         for name, found in schema.model_fields.items():
             if name not in tree:
                 continue
-            value = tree[name]
-            if is_section(found) and not (value is None and nullable(found)):
-                values[name] = self._section(found, value, prefix + name)
-                if values[name] is None:
-                    wrong.add(name)
-            elif isinstance(value, bool) and not _admits(found.annotation, bool):
-                values[name] = str(value).lower()  # else pydantic would take true for 1
+            said = len(self.mistakes)
+            values[name] = self._value(found, tree[name], prefix + name)
+            if len(self.mistakes) > said:
+                wrong.add(name)
         try:
             return schema.model_validate(values)
         except ValidationError as error:
@@ -183,6 +212,33 @@ class _Reading:
                 if not path or path[0] not in wrong:
                     self._say(prefix + ".".join(path), problem, within=True)
             return None
+
+    def _value(self, found: FieldInfo, value: Any, key: str) -> Any:
+        """`value` ready for pydantic: settings for a section, None for one that is wrong."""
+        if item_kinds_of(found) and isinstance(value, list):
+            return self._items(found, value, key)
+        if is_section(found) and not (value is None and nullable(found)):
+            return self._section(found, value, key)
+        if isinstance(value, bool) and not _admits(found.annotation, bool):
+            return str(value).lower()  # else pydantic would take true for 1
+        return value
+
+    def _items(self, found: FieldInfo, value: list[Any], key: str) -> list[Settings | None]:
+        """Each of a list of families, or None after noting what is wrong with it."""
+        checked: list[Settings | None] = []
+        for place, item in items_of(found, value):
+            where, inner = f"{key}.{place}", item_section_of(found, item)
+            if isinstance(item, Settings):
+                checked.append(item)
+            elif inner:
+                checked.append(self.check(inner, item, f"{where}."))
+            elif isinstance(item, dict):
+                self._say_unknown_kind(item_kinds_of(found), item, where)
+                checked.append(None)
+            else:
+                self._say(where, f"is a kind or a mapping with a kind, got {item!r:.60}")
+                checked.append(None)
+        return checked
 
     def _section(self, found: FieldInfo, value: Any, key: str) -> Settings | None:
         if isinstance(value, Settings):
@@ -194,7 +250,10 @@ class _Reading:
             return None
         if inner := section_of(found, value):
             return self.check(inner, value, f"{key}.")
-        kinds = kinds_of(found)
+        self._say_unknown_kind(kinds_of(found), value, key)
+        return None
+
+    def _say_unknown_kind(self, kinds: Kinds | None, value: dict[str, Any], key: str) -> None:
         kind, rows = value.get("kind"), kinds.rows if kinds else {}
         options = ", ".join(f"'{k}'" for k in rows)
         near = get_close_matches(str(kind), rows, n=1)
@@ -203,7 +262,6 @@ class _Reading:
         else:
             hint = f"; did you mean '{near[0]}'?" if near else ""
             self._say(f"{key}.kind", f"'{kind}' is not one of {options}{hint}")
-        return None
 
     def _say(self, key: str, problem: str, *, within: bool = False) -> None:
         """Note a mistake about `key`, or within it, with the place where it was set."""
@@ -219,9 +277,14 @@ class _Reading:
 def _expand(schema: type[Settings], tree: dict[str, Any]) -> None:
     """Write out what a recipe may leave short: `model: gpt2`, and sections without a value."""
     for name, f in schema.model_fields.items():
+        value = tree.get(name)
+        if item_kinds_of(f) and isinstance(value, list):
+            value = tree[name] = [{"kind": v} if isinstance(v, str) else v for v in value]
+            for item in value:
+                if inner := item_section_of(f, item):
+                    _expand(inner, item)
         if not is_section(f):
             continue
-        value = tree.get(name)
         if value is None and not nullable(f) and (name in tree or f.is_required()):
             value = tree[name] = {}
         elif isinstance(value, str) and kinds_of(f):

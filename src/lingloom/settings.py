@@ -1,7 +1,8 @@
 """What settings are: frozen, typed, documented; and the families among them.
 
 A section is a field that holds further settings. A section whose value has a `kind` is a family:
-the kind decides which keys are legal, and only the chosen family's module is imported.
+the kind decides which keys are legal, and only the chosen family's module is imported. A list may
+hold families too, one after the other.
 """
 
 from collections.abc import Iterator, Mapping
@@ -44,7 +45,8 @@ class Kinds:
 
 
 AnyKind = SerializeAsAny[Settings]
-"""The type of a family field: `Annotated[AnyKind, Kinds(rows, default)]`."""
+"""The type of a family field: `Annotated[AnyKind, Kinds(rows, default)]`; of a list of families:
+`list[Annotated[AnyKind, Kinds(rows)]]`."""
 
 
 # --------------------------------------------------------------------------- what keys there are
@@ -62,6 +64,8 @@ class Key:
     """The words that it may be; empty where it is not one of a few."""
     doc: str
     """One line."""
+    many: bool = False
+    """Whether it is a list of the choices."""
 
 
 def describe(
@@ -75,6 +79,10 @@ def describe(
         if kinds:
             default = str(kinds.default) if not nullable(f) else "null"
             yield Key(f"{prefix}{name}.kind", default, tuple(kinds.rows), doc)
+        elif many := item_kinds_of(f):
+            yield Key(prefix + name, _default_text(f), tuple(many.rows), doc, many=True)
+            for kind in many.rows:
+                yield from describe(many.settings_class(kind), {}, f"{prefix}{name}.{kind}.")
         elif not inner and not (name == "kind" and prefix):
             yield Key(prefix + name, _default_text(f), _choices(f), doc)
         if inner:
@@ -92,11 +100,42 @@ def keys(
         yield prefix + name, f
         if inner := section_of(f, below):
             yield from keys(inner, below if isinstance(below, Mapping) else {}, f"{prefix}{name}.")
+        for place, item in items_of(f, below):
+            if found := item_section_of(f, item):
+                yield from keys(found, item, f"{prefix}{name}.{place}.")
 
 
 def kinds_of(f: FieldInfo) -> Kinds | None:
     """The family behind a field, or None for any other field."""
     return next((m for m in f.metadata if isinstance(m, Kinds)), None)
+
+
+def item_kinds_of(f: FieldInfo) -> Kinds | None:
+    """The family to which each item of a list belongs, or None for any other field."""
+    if get_origin(f.annotation) is not list:
+        return None
+    item = getattr(get_args(f.annotation)[0], "__metadata__", ())
+    return next((m for m in item if isinstance(m, Kinds)), None)
+
+
+def items_of(f: FieldInfo, value: Any) -> Iterator[tuple[str, Any]]:
+    """(how messages and the command line name it, item) for each of a list of families: its kind,
+    or its place, counted from 0, where that kind is unknown or stands twice."""
+    kinds = item_kinds_of(f)
+    if kinds is None or not isinstance(value, list):
+        return
+    names = [item.get("kind") if isinstance(item, Mapping) else None for item in value]
+    for place, (name, item) in enumerate(zip(names, value, strict=True)):
+        alone = isinstance(name, str) and name in kinds.rows and names.count(name) == 1
+        yield str(name if alone else place), item
+
+
+def item_section_of(f: FieldInfo, item: Any) -> type[Settings] | None:
+    """The settings class of an item in a list of families; None where its kind is unknown."""
+    kinds = item_kinds_of(f)
+    kind = item.get("kind") if isinstance(item, Mapping) else None
+    known = kinds is not None and isinstance(kind, str) and kind in kinds.rows
+    return kinds.settings_class(kind) if kinds and known and isinstance(kind, str) else None
 
 
 def section_of(f: FieldInfo, value: Any) -> type[Settings] | None:
@@ -134,6 +173,8 @@ def value_text(value: Any) -> str:
     """`value` as one would write it on the command line."""
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(value_text, value))}]"
+    if isinstance(value, Settings):
+        return str(getattr(value, "kind", value))
     if value is None or value == "":
         return "null" if value is None else "''"
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -81,7 +81,8 @@ def help_of(verb: str, schema: type[Settings] | None) -> str:
         return "\n".join(lines)
     lines += ["", "keys, set as key=value, with their defaults:"]
     for key in describe(schema):
-        choices = f"one of {', '.join(key.choices)}. " if key.choices else ""
+        of = "a list of" if key.many else "one of"
+        choices = f"{of} {', '.join(key.choices)}. " if key.choices else ""
         default = "(must be set)" if key.default is None else key.default
         lines.append(f"  {key.name} = {default}")
         lines += wrap(choices + key.doc, 96, initial_indent="      ", subsequent_indent="      ")

@@ -1,0 +1,46 @@
+"""The rule for short documents of SlimPajama."""
+
+import re
+import string
+from typing import Literal
+
+import numpy as np
+from pydantic import PositiveInt
+
+from .batch import TextBatch
+from .filter import FilterSettings, Verdicts, first_reason
+
+_PUNCTUATION = str.maketrans("", "", string.punctuation)
+_BLANKS = re.compile(r"\s+")
+
+
+class ShortSettings(FilterSettings):
+    """Documents with little left of them once punctuation and blanks are taken out.
+
+    Source: Soboleva et al. 2023, "SlimPajama: A 627B token cleaned and deduplicated version of
+    RedPajama", and its published `preprocessing/filter.py`: in lower case, ASCII punctuation
+    deleted, every run of white space one space, both ends stripped.
+    """
+
+    kind: Literal["short"] = "short"
+    min_chars: PositiveInt = 200
+    """Fewer characters are too short; SlimPajama's number."""
+
+    def judge(self, batch: TextBatch) -> Verdicts:
+        short = np.fromiter(
+            (_length(text, self.min_chars) < self.min_chars for text in batch.strings),
+            bool,
+            len(batch),
+        )
+        return first_reason(len(batch), [(f"short: fewer than {self.min_chars} characters", short)])
+
+
+def _length(text: str, enough: int) -> int:
+    """Characters that count, or at least `enough` of them."""
+    # twice as much text nearly always has enough; the rest need not be looked at
+    for part in (text[: 2 * enough], text):
+        bare = part.lower().translate(_PUNCTUATION)
+        size = len(_BLANKS.sub(" ", bare.strip()))
+        if size >= enough:
+            return size
+    return size
