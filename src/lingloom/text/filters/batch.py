@@ -1,10 +1,13 @@
 """Many documents on their way through the quality rules, and what is known of them so far."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
+from ..statistics import Repetition, Statistics, repetition, statistics
 from ..texts import Texts
+
+_Asked = tuple[tuple[str, ...], int, str]
 
 
 @dataclass(frozen=True)
@@ -16,6 +19,7 @@ class TextBatch:
     """Where each document was found; None where the source does not say."""
     sources: Sequence[str] | None = None
     """The file or collection of each document."""
+    _statistics: dict[_Asked, Statistics] = field(default_factory=dict, init=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -24,3 +28,17 @@ class TextBatch:
     def strings(self) -> list[str]:
         """Each text as Python keeps it."""
         return [self.texts[i] for i in range(len(self))]
+
+    def statistics(
+        self, stop_words: Sequence[str] = (), short_chars: int = 30, more_terminals: str = ""
+    ) -> Statistics:
+        """How many words, lines and characters each text has; see `statistics.statistics`."""
+        asked = (tuple(stop_words), short_chars, more_terminals)
+        if asked not in self._statistics:
+            self._statistics[asked] = statistics(self.texts, *asked)
+        return self._statistics[asked]
+
+    @cached_property
+    def repetition(self) -> Repetition:
+        """How much of each text repeats."""
+        return repetition(self.texts)
