@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..tokens.batch import Batch
+from .activations import gelu
 from .attention import attend
 from .layers import Cache, Linear, check_length, segment_mask
 from .model import ModelSettings, NeuralModel, need_vocab
@@ -90,7 +91,7 @@ class FeedForward(nn.Module):
         self.down = Linear(inside, width, bias=bias, dropconnect=dropconnect)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.down(F.gelu(self.up(x), approximate="tanh"))
+        return self.down(gelu(self.up(x)))
 
 
 class Block(nn.Module):

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from ..settings import Settings
 from ..tokens.batch import Batch
+from .activations import swiglu
 from .attention import attend
 from .layers import Cache, Linear, check_length, segment_mask
 from .model import ModelSettings, NeuralModel, need_vocab
@@ -173,8 +174,7 @@ class FeedForward(nn.Module):
         self.down = Linear(settings.inside, width, bias=False, dropconnect=dropconnect)
 
     def forward(self, x: Tensor) -> Tensor:
-        gate, up = self.gate_up(x).chunk(2, dim=-1)
-        return self.down(F.silu(gate) * up)
+        return self.down(swiglu(self.gate_up(x)))
 
 
 class Block(nn.Module):
