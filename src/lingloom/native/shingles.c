@@ -119,7 +119,7 @@ static int64_t next(struct stream *s, uint64_t *out) {
         uint32_t entry = entry_of(s);
         made += s->chars ? step_chars(s, entry, out + made) : step_words(s, entry, out + made);
     }
-    if (s->at < s->end || s->ended || made == TILE) return made;
+    if (s->at < s->end || s->ended) return made;
     made += end_word(s, out + made);
     s->ended = 1;
     if (s->tokens && s->tokens < s->size) out[made++] = mix(s->sum);
@@ -280,7 +280,7 @@ int64_t lingloom_jaccard(const uint8_t *const *texts, const int64_t *bytes, int6
 }
 
 /* Look the shingles of each text up among `grams` (sorted). Grams whose top bits (hash - low) >>
-   shift are b stand at starts[b]..starts[b + 1]; a hash below low or with b >= buckets is not there.
+   shift are b stand at starts[b]..starts[b + 1]; b >= buckets has none.
    hits, shingles (n): how many shingles are found, and are there; owners_hit (n): `owners` of those
    found, or'ed. */
 int64_t lingloom_lookup(const uint8_t *data, const int64_t *offsets, int64_t n,
@@ -299,7 +299,7 @@ int64_t lingloom_lookup(const uint8_t *data, const int64_t *offsets, int64_t n,
             shingles[i] += made;
             for (int64_t j = 0; j < made; j++) {
                 uint64_t bucket = (tile[j] - low) >> shift;
-                if (tile[j] < low || bucket >= (uint64_t)buckets) continue;
+                if (bucket >= (uint64_t)buckets) continue;
                 int64_t at = starts[bucket], end = starts[bucket + 1];
                 while (at < end && grams[at] < tile[j]) at++;
                 if (at < end && grams[at] == tile[j]) hits[i]++, owners_hit[i] |= owners[at];
