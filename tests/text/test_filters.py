@@ -56,8 +56,8 @@ def test_no_documents_are_fine():
 
 def test_of_several_rules_of_a_family_the_first_that_is_broken_is_named():
     rules = [("a", np.array([False, True, True])), ("b", np.array([False, True, False]))]
-    assert first_reason(3, rules) == [None, "a", "a"]
-    assert first_reason(3, rules[::-1]) == [None, "b", "a"]
+    assert first_reason("f", rules) == [None, "f: a", "f: a"]
+    assert first_reason("f", rules[::-1]) == [None, "f: b", "f: a"]
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,9 @@
 
 A word is a run of letters, digits and marks, apostrophes between two letters included; each Han or
 kana character is a word, and so is each other character that is not white space, so punctuation
-marks are words, as in the tokenizers for which the published limits were set. A *proper* word is not
-a single mark or symbol. Characters are Unicode code points, as Python's len() counts them.
+marks are words, as in the tokenizers for which the published limits were set. A *proper* word is
+none of those single marks and symbols. Characters are Unicode code points, as Python's len() counts
+them.
 
 The rules that these counts serve, and their sources, are in `filters/`.
 """
@@ -84,8 +85,8 @@ class Repetition:
     """(N, 3): characters in all occurrences of the most frequent sequence of 2, 3, 4 words, one
     blank between words counted; of equally frequent ones the first."""
     repeated_chars: np.ndarray
-    """(N, 6): characters in sequences of 5 to 10 words that occurred before, read from left to right
-    without overlap; blanks do not count."""
+    """(N, 6): characters in sequences of 5 to 10 words that occurred before, read from left to
+    right without overlap; blanks do not count."""
 
 
 _WIDTHS = {"top_chars": 3, "repeated_chars": 6}
@@ -147,6 +148,11 @@ def repetition(texts: Texts, *, native: bool = True) -> Repetition:
         )
     )
     return _named(Repetition, out)
+
+
+def share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """float64 (N): `part` of `whole`, 0 where there is nothing of either."""
+    return np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0)
 
 
 def _kinds(more_terminals: str) -> tuple[ctypes.c_void_p, ctypes.c_int64]:

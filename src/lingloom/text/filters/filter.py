@@ -2,8 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
 from ...settings import Settings
 from ..texts import Texts
@@ -14,6 +17,10 @@ Verdicts = list[str | None]
 the limit, never the document's own value, so that reasons are few and can be counted."""
 
 
+Fraction = Annotated[float, Field(ge=0, le=1)]
+"""The type of a limit between 0 and 1; a limit of 1 on what is at most so drops nothing."""
+
+
 class FilterSettings(Settings):
     """One published family of rules."""
 
@@ -22,6 +29,10 @@ class FilterSettings(Settings):
     def edit(self, texts: Texts) -> Texts:
         """The texts as this family would have them; `texts` itself where it changes none."""
         return texts
+
+    def files(self) -> list[Path]:
+        """The files on which the verdicts depend besides the settings."""
+        return []
 
     def judge(self, batch: TextBatch) -> Verdicts:
         """Keep or a reason for each document of `batch`, whose texts were edited before."""
@@ -49,15 +60,15 @@ def sift(filters: Sequence[FilterSettings], batch: TextBatch) -> Sifted:
     return Sifted(batch.texts, verdicts)
 
 
-def first_reason(documents: int, rules: Sequence[tuple[str, np.ndarray]]) -> Verdicts:
-    """Of each document the first rule that it breaks.
+def first_reason(family: str, rules: Sequence[tuple[str, np.ndarray]]) -> Verdicts:
+    """Of each document the first rule that it breaks, as 'family: rule'.
 
     Args:
-        documents: how many there are.
-        rules: (reason, bool array of the documents that break the rule), in order of precedence.
+        family: the word before the colon.
+        rules: (rule, bool (N): which documents break it), in order of precedence; at least one.
     """
-    verdicts: Verdicts = [None] * documents
-    for reason, broken in reversed(rules):
+    verdicts: Verdicts = [None] * len(rules[0][1])
+    for rule, broken in reversed(rules):
         for i in np.flatnonzero(broken):
-            verdicts[i] = reason
+            verdicts[i] = f"{family}: {rule}"
     return verdicts

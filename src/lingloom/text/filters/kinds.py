@@ -2,4 +2,9 @@
 
 FILTERS = {
     "short": "text.filters.short:ShortSettings",
+    "gopher_quality": "text.filters.gopher_quality:GopherQualitySettings",
+    "gopher_repetition": "text.filters.gopher_repetition:GopherRepetitionSettings",
+    "c4": "text.filters.c4:C4Settings",
+    "fineweb": "text.filters.fineweb:FineWebSettings",
+    "chinese": "text.filters.chinese:ChineseSettings",
 }

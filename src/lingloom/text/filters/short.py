@@ -32,7 +32,7 @@ class ShortSettings(FilterSettings):
             bool,
             len(batch),
         )
-        return first_reason(len(batch), [(f"short: fewer than {self.min_chars} characters", short)])
+        return first_reason("short", [(f"fewer than {self.min_chars} characters", short)])
 
 
 def _length(text: str, enough: int) -> int:
