@@ -39,4 +39,7 @@ class MissingError(LingloomError, ImportError):
             f"{purpose} needs the package '{package}', which is not installed; "
             f"run: pip install 'lingloom[{extra}]'"
         )
-        self.package, self.extra = package, extra
+        self.package, self.extra, self.purpose = package, extra, purpose
+
+    def __reduce__(self) -> tuple[type["MissingError"], tuple[str, str, str]]:
+        return MissingError, (self.package, self.extra, self.purpose)  # may cross processes

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Stage = Literal["plan", "text", "tokenizer", "shards", "baseline", "train", "measure", "report"]
+Stage = Literal[
+    "plan", "corpus", "text", "tokenizer", "shards", "baseline", "train", "measure", "report"
+]
 
 
 @dataclass(frozen=True)
@@ -12,6 +14,6 @@ class Event:
     """One thing that happened."""
 
     stage: Stage
-    what: Literal["begin", "progress", "end"]
+    what: Literal["begin", "progress", "stopped", "end"]
     facts: Mapping[str, Any] = field(default_factory=dict)
     """What is about to happen, figures so far, or the result."""

@@ -22,12 +22,16 @@ def split_of(document: Document, heldout_frac: float, seed: int = 0) -> Split:
 
 def splits_of(digests: Sequence[bytes], heldout_frac: float, seed: int = 0) -> list[Split]:
     """`split_of` for many texts, given by their digests."""
+    return ["heldout" if h else "train" for h in (shares_of(digests, seed) < heldout_frac).tolist()]
+
+
+def shares_of(digests: Sequence[bytes], seed: int = 0) -> np.ndarray:
+    """A number from 0 to 1 for each digest, evenly spread; the same digest, the same number."""
     halves = np.frombuffer(b"".join(digests), "<u8").reshape(-1, DIGEST_BYTES // 8)
-    drawn = _mix(halves[:, 0] ^ _mix(np.array([seed % 2**64], np.uint64)))
-    return ["heldout" if h else "train" for h in (drawn < heldout_frac * 2.0**64).tolist()]
+    return mixed(halves[:, 0] ^ mixed(np.array([seed % 2**64], np.uint64))) / 2.0**64
 
 
-def _mix(x: np.ndarray) -> np.ndarray:
+def mixed(x: np.ndarray) -> np.ndarray:
     """A bijection of 64 bits in which every bit of the answer depends on every bit of `x`.
 
     Source: Steele et al. 2014 (Fast splittable pseudorandom number generators), figure 15.

@@ -1,0 +1,163 @@
+"""Stage 2: each part made regular, judged by the rules of quality, and hashed for what follows."""
+
+from collections import Counter
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pyarrow as pa
+
+from ..clean import CleanSettings, clean_all, too_short
+from ..filters.batch import TextBatch
+from ..filters.filter import FilterSettings, sift
+from ..minhash import NOWHERE, band_hashes, signatures
+from ..texts import Texts
+from .reading import SCHEMA
+from .settings import CorpusSettings, DedupSettings, plain
+from .work import key_of, mapped, texts_of, write_arrays, write_batches, write_parquet
+
+KEPT = SCHEMA.append(pa.field("rank", pa.int64()))
+"""Columns of a document that is kept; of a cluster the smallest `rank` stays."""
+DROPPED = pa.schema(
+    [(name, pa.large_string()) for name in ("id", "source", "reason", "of", "text")]
+)
+"""Columns of a document that is left out; `of` is the id of the document that it repeats."""
+
+
+@dataclass(frozen=True)
+class CleanTask:
+    """One part. Writes KEY.arrow (kept), KEY.dropped.parquet, and arrays sorted by hash: `exact`
+    (high, low, row) and `band` with `band_row`."""
+
+    folder: str
+    key: str
+    part: str
+    clean: CleanSettings
+    filters: tuple[FilterSettings, ...]
+    dedup: DedupSettings
+
+    def run(self) -> dict[str, Any]:
+        table = mapped(Path(self.folder, self.part))
+        counts: Counter[str] = Counter()
+        texts = clean_all(table["text"].to_pylist(), self.clean)
+        short = [too_short(text, self.clean) for text in texts]
+        urls = table["url"].to_pylist()
+        batch = TextBatch(Texts.of_strings(texts), urls, table["source"].to_pylist())
+        sifted = sift(self.filters, batch)
+        reasons = [a or b for a, b in zip(short, sifted.verdicts, strict=True)]
+        table = table.set_column(SCHEMA.get_field_index("text"), "text", _column_of(sifted.texts))
+        keep = np.array([reason is None for reason in reasons], bool)
+        kept, path = table.filter(pa.array(keep)), Path(self.folder, self.key)
+        kept = kept.append_column("rank", pa.array(_ranks(kept, self.dedup)))
+        write_batches(path.with_suffix(".arrow"), [kept], KEPT)
+        self._write_dropped(path, table.filter(pa.array(~keep)), [r for r in reasons if r])
+        self._write_hashes(path, kept)
+        return {
+            "file": f"{self.key}.arrow",
+            "documents": kept.num_rows,
+            "bytes": int(texts_of(kept).sizes.sum()),
+            "by_source": _by_source(kept),
+            "dropped": count_reasons(table.filter(pa.array(~keep)), [r for r in reasons if r]),
+            "masked": dict(counts),
+            "lengths": length_histogram(texts_of(kept)),
+        }
+
+    def _write_dropped(self, path: Path, table: pa.Table, reasons: list[str]) -> None:
+        columns = [table["id"], table["source"], reasons, [None] * len(reasons), table["text"]]
+        write_parquet(path.with_suffix(".dropped.parquet"), pa.table(columns, DROPPED))
+
+    def _write_hashes(self, path: Path, kept: pa.Table) -> None:
+        if self.dedup.exact:
+            digests = np.array([_digest(t) for t in kept["text"].to_pylist()], "S16")
+            halves = np.frombuffer(digests.tobytes(), ">u8").reshape(-1, 2).astype(np.uint64)
+            order = np.lexsort((halves[:, 1], halves[:, 0]))
+            rows = order.astype(np.uint32)
+            write_arrays(path, high=halves[order, 0], low=halves[order, 1], row=rows)
+        if self.dedup.near:
+            shape = self.dedup.minhash
+            hashes = band_hashes(signatures(texts_of(kept), shape), shape.bands, shape.rows)
+            rows = np.repeat(np.arange(len(hashes), dtype=np.uint32), shape.bands)
+            hashes, rows = (a[hashes.ravel() != NOWHERE] for a in (hashes.ravel(), rows))
+            order = np.argsort(hashes, kind="stable")
+            write_arrays(path, band=hashes[order], band_row=rows[order])
+
+
+def clean_tasks(settings: CorpusSettings, folder: Path, parts: list[str]) -> list[CleanTask]:
+    """One task for each part that was read."""
+    dedup = settings.dedup
+    shown = [
+        plain(settings.text.clean),
+        [plain(f) for f in settings.filters],
+        [dedup.exact, dedup.near, plain(dedup.minhash), dedup.keep, dedup.sources],
+    ]
+    return [
+        CleanTask(
+            str(folder),
+            key_of("clean", part, shown),
+            part,
+            settings.text.clean,
+            cast(tuple[FilterSettings, ...], tuple(settings.filters)),
+            dedup,
+        )
+        for part in parts
+    ]
+
+
+def _digest(text: str) -> bytes:
+    """Stands for the text but for case and white space."""
+    return blake2b("".join(text.lower().split()).encode(), digest_size=16).digest()
+
+
+def _ranks(kept: pa.Table, dedup: DedupSettings) -> np.ndarray:
+    """Of each document how far it is from the one to keep; the smallest stays."""
+    if dedup.keep == "earliest":
+        return np.zeros(kept.num_rows, np.int64)
+    longest: np.ndarray = -texts_of(kept).sizes
+    if dedup.keep == "longest":
+        return longest
+    place: dict[str, int] = {}
+    for source in kept["source"].unique().to_pylist():
+        matches = (i for i, p in enumerate(dedup.sources) if fnmatchcase(source, p))
+        place[source] = next(matches, len(dedup.sources))
+    return np.array([place[s] << 40 for s in kept["source"].to_pylist()], np.int64) + longest
+
+
+def _by_source(table: pa.Table) -> dict[str, list[int]]:
+    """Source -> [documents, bytes]."""
+    return count_by(table["source"].to_pylist(), texts_of(table).sizes)
+
+
+def count_reasons(table: pa.Table, reasons: list[str]) -> dict[str, dict[str, list[int]]]:
+    """Source -> reason -> [documents, bytes]."""
+    sizes = texts_of(table).sizes.tolist()
+    found: dict[str, dict[str, list[int]]] = {}
+    for source, reason, size in zip(table["source"].to_pylist(), reasons, sizes, strict=True):
+        entry = found.setdefault(source, {}).setdefault(reason, [0, 0])
+        entry[0] += 1
+        entry[1] += size
+    return found
+
+
+def count_by(names: list[str], sizes: np.ndarray) -> dict[str, list[int]]:
+    """Name -> [how often, sum of its sizes]."""
+    found: dict[str, list[int]] = {}
+    for name, size in zip(names, sizes.tolist(), strict=True):
+        entry = found.setdefault(name, [0, 0])
+        entry[0] += 1
+        entry[1] += size
+    return found
+
+
+def length_histogram(texts: Texts) -> list[int]:
+    """Documents with 2^i to 2^(i+1) - 1 bytes, at index i; empty ones count at 0."""
+    if not len(texts):
+        return []
+    return np.bincount(np.log2(np.maximum(texts.sizes, 1)).astype(int)).tolist()
+
+
+def _column_of(texts: Texts) -> pa.Array:
+    offsets, data = pa.py_buffer(np.ascontiguousarray(texts.offsets)), pa.py_buffer(texts.data)
+    return pa.LargeStringArray.from_buffers(len(texts), offsets, data)

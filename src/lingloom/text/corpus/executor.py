@@ -1,0 +1,153 @@
+"""Where tasks run: in processes here or on a Ray cluster; the same tasks, the same bytes out."""
+
+import os
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import get_context
+from typing import Any, Literal, Protocol
+
+from ...errors import MissingError, RunError
+from .work import Task, figures, perform
+
+Finished = tuple[int, dict[str, Any]]
+"""(index of the task, its figures)."""
+
+
+class Executor(Protocol):
+    """Does tasks in any order."""
+
+    workers: int
+
+    def map(self, tasks: Sequence[Task]) -> Iterator[Finished]:
+        """Each task once, as it is finished; tasks that are done already come first.
+
+        Raises:
+            LingloomError: the first that a task raises; what is finished stays finished.
+        """
+
+    def close(self) -> None: ...
+
+
+class Local:
+    """Processes of this machine; one worker means this very process."""
+
+    def __init__(self, workers: int):
+        self.workers = workers
+        self._pool: ProcessPoolExecutor | None = None
+
+    def map(self, tasks: Sequence[Task]) -> Iterator[Finished]:
+        todo = []
+        for i, task in enumerate(tasks):
+            done = figures(task)
+            if done is None:
+                todo.append(i)
+            else:
+                yield i, done
+        if self.workers == 1:
+            yield from ((i, perform(tasks[i])) for i in todo)
+        elif todo:
+            yield from self._in_processes(tasks, todo)
+
+    def _in_processes(self, tasks: Sequence[Task], todo: list[int]) -> Iterator[Finished]:
+        if self._pool is None:
+            # Not fork: the threads of Arrow and of the caller would not be there in the child.
+            self._pool = ProcessPoolExecutor(
+                self.workers, get_context("forkserver"), _end_with, (os.getpid(),)
+            )
+        waiting: dict[Future[dict[str, Any]], int] = {}
+        rest = iter(todo)
+        try:
+            while True:
+                while len(waiting) < 2 * self.workers and (i := next(rest, None)) is not None:
+                    waiting[self._pool.submit(perform, tasks[i])] = i
+                if not waiting:
+                    return
+                for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+                    yield waiting.pop(future), future.result()
+        except BrokenProcessPool:
+            self._pool = None
+            raise RunError(
+                "a worker process was killed, most likely for want of memory; what was finished is "
+                "kept: run the same command again with a smaller memory=... or fewer workers"
+            ) from None
+        finally:
+            for future in waiting:
+                future.cancel()
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+            self._pool = None
+
+
+def _end_with(parent: int) -> None:
+    """Runs in each worker: end it when the process that asked for it is gone, however it went."""
+
+    def watch() -> None:
+        while True:
+            try:
+                os.kill(parent, 0)
+            except ProcessLookupError:
+                os._exit(1)
+            time.sleep(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+class Ray:
+    """Tasks of a Ray cluster: the one that RAY_ADDRESS names, else one on this machine."""
+
+    def __init__(self, workers: int):
+        try:
+            import ray
+        except ImportError:
+            raise MissingError("ray", "cluster", "executor=ray") from None
+        self._ray = ray
+        self._ours = not ray.is_initialized()
+        if self._ours:
+            address = os.environ.get("RAY_ADDRESS")
+            ray.init(
+                address=address,
+                num_cpus=None if address else workers,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level="ERROR",
+            )
+        self.workers = int(ray.cluster_resources().get("CPU", workers))
+        self._perform = ray.remote(perform)
+
+    def map(self, tasks: Sequence[Task]) -> Iterator[Finished]:
+        waiting: dict[Any, int] = {}
+        rest = iter(range(len(tasks)))
+        try:
+            while True:
+                while len(waiting) < 2 * self.workers and (i := next(rest, None)) is not None:
+                    waiting[self._perform.remote(tasks[i])] = i
+                if not waiting:
+                    return
+                for done in self._ray.wait(list(waiting))[0]:
+                    try:
+                        yield waiting.pop(done), self._ray.get(done)
+                    except self._ray.exceptions.RayTaskError as error:
+                        raise error.cause from None
+        finally:
+            for reference in waiting:
+                self._ray.cancel(reference)
+
+    def close(self) -> None:
+        if self._ours:
+            self._ray.shutdown()
+
+
+@contextmanager
+def opened(kind: Literal["local", "ray"], workers: int) -> Iterator[Executor]:
+    """The executor of that kind, closed at the end of the block."""
+    executor: Executor = (Ray if kind == "ray" else Local)(workers)
+    try:
+        yield executor
+    finally:
+        executor.close()

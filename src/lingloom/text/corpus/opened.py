@@ -1,0 +1,77 @@
+"""A finished corpus, to be read."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from ...errors import DataError
+from ..document import Document
+from .manifest import FORMAT, MANIFEST
+
+_ROWS = 256
+
+
+class Corpus:
+    """What `lingloom clean` made.
+
+    Raises:
+        DataError: the folder holds no corpus, or one that is not finished.
+    """
+
+    def __init__(self, folder: str | Path, manifest: dict[str, Any] | None = None):
+        """`manifest`: where it is known already, before it is written."""
+        self.folder = Path(folder)
+        self.manifest = manifest or _manifest(self.folder)
+
+    @property
+    def splits(self) -> list[str]:
+        """The splits that hold documents."""
+        return [name for name, kept in self.manifest["kept"].items() if kept["documents"]]
+
+    def documents(self, split: str) -> Iterator[Document]:
+        """The documents of one split, in order; those of weighted sources as often as they come."""
+        for file in self.manifest["files"]:
+            if file["path"].startswith(f"{split}/"):
+                yield from _documents(self.folder / file["path"])
+
+    def dropped(self) -> Iterator[dict[str, Any]]:
+        """id, source, reason, of and text of every document that was left out."""
+        for path in sorted((self.folder / "dropped").glob("*.parquet")):
+            for batch in pq.ParquetFile(path).iter_batches(_ROWS):
+                yield from batch.to_pylist()
+
+
+def is_corpus(folder: str | Path) -> bool:
+    """Whether a folder holds a finished corpus."""
+    return Path(folder, MANIFEST).is_file()
+
+
+def _documents(path: Path) -> Iterator[Document]:
+    try:
+        for batch in pq.ParquetFile(path).iter_batches(_ROWS):
+            for row in batch.to_pylist():
+                meta = {"url": row["url"]} if row["url"] else {}
+                yield Document(row["text"], row["id"], row["source"], meta)
+    except OSError as error:
+        raise DataError(f"{path}: damaged ({error}); make the corpus again") from None
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads((folder / MANIFEST).read_text("utf-8"))
+    except FileNotFoundError:
+        raise DataError(
+            f"{folder}: no finished corpus (no {MANIFEST}); make it, or go on with it: "
+            "lingloom clean RECIPE"
+        ) from None
+    except ValueError as error:
+        raise DataError(f"{folder / MANIFEST}: damaged ({error}); make the corpus again") from None
+    if found.get("format") != FORMAT:
+        raise DataError(
+            f"{folder / MANIFEST}: of another version ({found.get('format')}, this one reads "
+            f"{FORMAT}); make the corpus again"
+        )
+    return found
