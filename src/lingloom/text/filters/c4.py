@@ -47,7 +47,7 @@ class C4Settings(FilterSettings):
 
     def edit(self, texts: Texts) -> Texts:
         old = [texts[i] for i in range(len(texts))]
-        new = [self._kept_lines(text) for text in old]
+        new = [self.edited(text) for text in old]
         return texts if new == old else Texts.of_strings(new)
 
     def judge(self, batch: TextBatch) -> Verdicts:
@@ -62,7 +62,8 @@ class C4Settings(FilterSettings):
         ]
         return first_reason("c4", rules)
 
-    def _kept_lines(self, text: str) -> str:
+    def edited(self, text: str) -> str:
+        """`text` without the lines that go."""
         lines = (self._kept(line.strip()) for line in text.splitlines())
         return "\n".join(line for line in lines if line is not None).strip()
 
