@@ -26,7 +26,7 @@ def exact_gelu(x: torch.Tensor) -> torch.Tensor:
 
 
 def every_bf16() -> torch.Tensor:
-    """Those below 2^20, in both signs."""
+    """All below 2^20, in both signs."""
     x = torch.arange(65536, dtype=torch.int32).to(torch.int16).view(torch.bfloat16)
     return x[x.abs() < 2**20]
 
