@@ -5,15 +5,21 @@ full; encoding replays the joins in that order inside each word (Sennrich et al.
 Machine Translation of Rare Words with Subword Units", section 3.2; over bytes as in Radford et al.
 2019, section 2.2). Words are split off by the pattern that llama.cpp knows as `qwen2`.
 
-Training is the `tokenizers` library's; encoding is tiktoken's, from the same joins. tiktoken joins
-whatever pair spells a known token, the library only the pairs that training joined. The two agree
-if each token's own bytes encode to that token alone: then the only pair that can meet in its place
-when its turn comes is the one that training joined. That is checked; where it fails, the library
-encodes.
+Training is the `tokenizers` library's. Encoding gives its ids in the fastest way at hand:
+
+1. the compiled kernel (native_bpe.py), wherever it was built; it replays the library's own joins;
+2. tiktoken, without a kernel. It joins whatever pair spells a known token, the library only the
+   pairs that training joined. The two agree if each token's own bytes encode to that token alone:
+   then the only pair that can meet in its place when its turn comes is the one that training
+   joined. That is checked when a tokenizer is trained or adopted (`same_ids`);
+3. the library, where neither fits: for tokenizers of others that do more than split off WORDS and
+   join, and, without a kernel, for white space without end.
 """
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from functools import cache, cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -23,6 +29,7 @@ from pydantic import Field, PositiveInt
 from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
 
 from .library import LibraryTokenizer, check_text, check_vocab, names_of, with_end
+from .native_bpe import NativeBPE, native_bpe
 from .sample import sample
 from .tokenizer import END, TokenizerSettings
 
@@ -134,20 +141,37 @@ class BPETokenizer(LibraryTokenizer):
         spelt = [b"" if i in special else spelling(t) for i, t in enumerate(tokens)]
         super().__init__("bpe", library, spelt, end=end)
         self.kept = {"same_ids": fast, "pre": PRE} | ({"end": end} if end != END else {})
-        self.encoder: tiktoken.Encoding | None = None
-        if fast:
-            ranks = {bytes_: i for i, bytes_ in enumerate(spelt) if i not in special}
-            # END is never encoded; without any special token each call scans its text slowly.
-            self.encoder = tiktoken.Encoding(
-                "bpe", pat_str=WORDS, mergeable_ranks=ranks, special_tokens={end: self.end}
-            )
+        self._fast = fast
+
+    @cached_property
+    def native(self) -> NativeBPE | None:
+        """The compiled encoder, where there is one."""
+        return native_bpe(self.library, BYTE_NAMES, split_words())
+
+    @cached_property
+    def encoder(self) -> tiktoken.Encoding | None:
+        """tiktoken with these tokens, where it gives the same ids."""
+        if not self._fast:
+            return None
+        special = set(self.library.get_added_tokens_decoder())
+        ranks = {bytes_: i for i, bytes_ in enumerate(self.spelt) if i not in special}
+        # END is never encoded; without any special token each call scans its text slowly.
+        end = {self.token_of(self.end): self.end}
+        return tiktoken.Encoding("bpe", pat_str=WORDS, mergeable_ranks=ranks, special_tokens=end)
 
     def encode(self, text: str) -> list[int]:
+        if self.native is not None:
+            with suppress(UnicodeEncodeError):  # half a surrogate pair; tiktoken writes U+FFFD
+                found: list[int] = self.native.encode([text])[0].tolist()
+                return found
         if self.encoder is None or _has_long_space(text):
             return super().encode(text)
         return self.encoder.encode_ordinary(text)
 
     def encode_batch(self, texts: Sequence[str]) -> list[np.ndarray]:
+        if self.native is not None:
+            ids, ends, _ = self.native.encode(texts)
+            return np.split(ids, ends[:-1]) if len(texts) else []
         if self.encoder is None:
             return super().encode_batch(texts)
         encoder = self.encoder
@@ -169,6 +193,14 @@ def words_and_bytes(library: tokenizers.Tokenizer) -> tokenizers.Tokenizer:
     )
     library.decoder = decoders.ByteLevel()
     return library
+
+
+@cache
+def split_words() -> dict[str, Any]:
+    """`pre_tokenizer` in the `tokenizer.json` of `words_and_bytes`."""
+    plain = words_and_bytes(tokenizers.Tokenizer(models.BPE()))
+    tree: dict[str, Any] = json.loads(plain.to_str())["pre_tokenizer"]
+    return tree
 
 
 def same_ids(library: tokenizers.Tokenizer) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 import tokenizers
 
 from ..errors import DataError
-from .bytelevel import BPETokenizer, same_ids, words_and_bytes
+from .bytelevel import BPETokenizer, same_ids, split_words
 from .tokenizer import END
 
 _ENDS = (END, "<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>")
@@ -36,10 +36,9 @@ def adopt(folder: Path, text: str) -> BPETokenizer:
     library = tokenizers.Tokenizer.from_str(text)
     end = _end(folder, library)
     added = tree.get("added_tokens") or []
-    ours = json.loads(words_and_bytes(tokenizers.Tokenizer(tokenizers.models.BPE())).to_str())
     fast = (
         tree.get("normalizer") is None
-        and tree["pre_tokenizer"] == ours["pre_tokenizer"]
+        and tree["pre_tokenizer"] == split_words()
         and all(token["special"] for token in added)
         and same_ids(library)
     )
