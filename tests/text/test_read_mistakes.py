@@ -89,8 +89,8 @@ def test_a_folder_without_text_names_the_suffixes(here):
     fails(
         DataError,
         "text.read: none of the 1 files in 'data' has the suffix of a text format (.txt, .text, "
-        ".md, .jsonl, .ndjson, .json, .csv, .tsv, .parquet, .yml, .yaml); name the files "
-        "themselves, or set text.format",
+        ".md, .jsonl, .ndjson, .json, .csv, .tsv, .parquet, .yml, .yaml, .html, .htm, .xhtml, "
+        ".warc, .wet); name the files themselves, or set text.format",
         read="data",
     )
 

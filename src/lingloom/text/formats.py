@@ -1,8 +1,10 @@
-"""jsonl, parquet and conversations in YAML: (place in the file, text) of each document."""
+"""jsonl, parquet and conversations in YAML: (place in the file, text) of each document, and the
+other fields of it that are wanted."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
+from itertools import repeat
 from typing import Any
 
 import pyarrow as pa
@@ -10,6 +12,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from ..errors import DataError
+from .html import Described
 from .lines import has_half_character, rows
 from .setaside import Source, listed
 
@@ -21,8 +24,16 @@ _YAML_DEPTH = 16
 _PARQUET_ROWS = 256
 
 
-def jsonl(chunks: Iterator[str], source: Source, field: str) -> Labelled:
+def jsonl(
+    chunks: Iterator[str], source: Source, field: str, others: Mapping[str, str]
+) -> Described:
     """The text of each line's object.
+
+    Args:
+        chunks: the text of the file.
+        source: told what was set aside.
+        field: the name of the text.
+        others: key of the meta -> the field that it is taken from, where a row has it.
 
     Raises:
         DataError: the file's first object has no such field, so the file is likely another one.
@@ -46,7 +57,7 @@ def jsonl(chunks: Iterator[str], source: Source, field: str) -> Labelled:
             if "\\u" in raw and has_half_character(text):
                 source.set_aside(line, "half of a surrogate pair in the text", raw)
                 continue
-            yield str(line), text
+            yield str(line), text, _described(row, others)
         elif field in row:
             seen_object = True
             source.set_aside(line, f"field '{field}' is {_kind_of(text)}, not text", raw)
@@ -54,6 +65,14 @@ def jsonl(chunks: Iterator[str], source: Source, field: str) -> Labelled:
             raise DataError(_no_field(source, line, field, row))
         else:
             source.set_aside(line, f"no field '{field}'", raw)
+
+
+def _described(row: Mapping[str, Any], others: Mapping[str, str]) -> dict[str, str]:
+    return {
+        key: str(row[name])
+        for key, name in others.items()
+        if isinstance(row.get(name), str | int) and row[name] != ""
+    }
 
 
 def _no_field(source: Source, line: int, field: str, row: dict[str, Any]) -> str:
@@ -71,13 +90,14 @@ def _kind_of(value: Any) -> str:
     return "null" if value is None else kinds.get(type(value), "a number")
 
 
-def parquet(file: Any, source: Source, field: str) -> Labelled:
+def parquet(file: Any, source: Source, field: str, others: Mapping[str, str]) -> Described:
     """The text column of each row.
 
     Args:
         file: a path, or a binary file that can seek.
         source: told what was set aside.
         field: the name of the column.
+        others: key of the meta -> the column that it is taken from, where the file has it.
 
     Raises:
         DataError: there is no such column, or it does not hold text.
@@ -98,14 +118,16 @@ def parquet(file: Any, source: Source, field: str) -> Labelled:
                 f"{source.name}: column '{field}' holds {schema.field(field).type}, not text"
                 " -- set text.field to a column of strings"
             )
-        for batch in table.iter_batches(_PARQUET_ROWS, columns=[field], use_threads=False):
-            for text in batch.column(0).to_pylist():
+        columns = [field, *(name for name in others.values() if name in schema.names)]
+        for batch in table.iter_batches(_PARQUET_ROWS, columns=columns, use_threads=False):
+            rest = batch.select(columns[1:]).to_pylist() if columns[1:] else repeat({})
+            for text, fields in zip(batch.column(field).to_pylist(), rest, strict=False):
                 row += 1
                 if text is None:
                     source.set_aside(row, f"column '{field}' is null")
                 else:
                     source.report.bytes += len(text)
-                    yield str(row), text
+                    yield str(row), text, _described(fields, others)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         source.set_aside(row, f"damaged parquet after row {row} ({error})")
 

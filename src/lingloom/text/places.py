@@ -1,6 +1,5 @@
 """Which files `text.read` means: paths, folders, globs, standard input, parts of packages."""
 
-import glob
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,11 @@ FORMATS = {
     ".parquet": "parquet",
     ".yml": "yml",
     ".yaml": "yml",
+    ".html": "html",
+    ".htm": "html",
+    ".xhtml": "html",
+    ".warc": "warc",
+    ".wet": "warc",
 }
 """Suffix -> format; a further .gz, .zst or .zstd is looked through."""
 PACKED = (".gz", ".zst", ".zstd")
@@ -93,7 +97,7 @@ def _readable(path: Path, entry: str) -> Path:
 
 
 def _matches(pattern: str, entry: str) -> list[Path]:
-    found = sorted(p for p in map(Path, glob.glob(pattern, recursive=True)) if p.is_file())
+    found = sorted(p for p in _expanded(Path(pattern)) if p.is_file())
     if not found:
         raise RecipeError(
             f"text.read: no file matches '{entry}' in '{Path.cwd()}'; "
@@ -102,9 +106,30 @@ def _matches(pattern: str, entry: str) -> list[Path]:
     return found
 
 
+def _expanded(pattern: Path) -> Iterator[Path]:
+    """What a pattern matches; hidden names only where it has the dot itself, as in a shell.
+
+    (glob.glob goes round in circles where links lead back to a folder above them.)
+    """
+    parts = pattern.parts
+    first = next(i for i, part in enumerate(parts) if any(c in part for c in _MAGIC))
+    rest = parts[first:]
+    wants_hidden = any(part.startswith(".") for part in rest)
+    for path in Path(*parts[:first]).glob("/".join(rest) + ("/*" if rest[-1] == "**" else "")):
+        if wants_hidden or not any(name.startswith(".") for name in path.parts[first:]):
+            yield path
+
+
 def _walk(folder: Path) -> Iterator[Path]:
-    """Every file below `folder`, hidden ones left out, in an order that is the same everywhere."""
-    for parent, folders, files in os.walk(folder):
+    """Every file below `folder`, hidden ones left out, in an order that is the same everywhere.
+    Links to folders are followed, and no folder is entered twice."""
+    entered = set[tuple[int, int]]()
+    for parent, folders, files in os.walk(folder, followlinks=True):
+        facts = os.stat(parent)
+        if (facts.st_dev, facts.st_ino) in entered:
+            folders.clear()
+            continue
+        entered.add((facts.st_dev, facts.st_ino))
         folders[:] = sorted(f for f in folders if not f.startswith("."))
         yield from (Path(parent, f) for f in sorted(files) if not f.startswith("."))
 

@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from stat import S_ISREG
 from tempfile import TemporaryFile
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, BinaryIO, Literal
 
 from pydantic import Field, PositiveInt, field_validator
 
@@ -11,7 +12,9 @@ from ..errors import DataError
 from ..settings import Settings
 from .clean import CleanSettings
 from .document import Document
-from .formats import Labelled, conversations, jsonl, parquet
+from .formats import conversations, jsonl, parquet
+from .html import Described, html
+from .identity import identified, undescribed
 from .installed import COLLECTIONS
 from .lines import decoded
 from .places import FORMATS, Place, format_of, places
@@ -19,11 +22,12 @@ from .plain import plain
 from .setaside import FileReport, Sink, Source, listed
 from .stream import opened, pieces
 from .table import table
+from .warc import warc
 
 HELD_OUT = "heldout"
 """Key of a document's meta: it came from `text.heldout`."""
 
-Format = Literal["auto", "txt", "jsonl", "csv", "tsv", "parquet", "yml"]
+Format = Literal["auto", "txt", "jsonl", "csv", "tsv", "parquet", "yml", "html", "warc"]
 
 
 class TextSettings(Settings):
@@ -32,12 +36,18 @@ class TextSettings(Settings):
     read: str | list[str] = []
     """What to read, in this order: files, folders (all below them), patterns such as data/**/*.txt,
     '-' for standard input, python:topics, python:docstrings, package:NAME/FILES. gzip and zstd are
-    looked through. A file that is named twice is read once."""
+    looked through. A file that is named twice is read once; what is no regular file is read only
+    where it is named itself."""
     format: Format = "auto"
     """auto goes by the suffix, and takes named files of other suffixes for plain text."""
     field: str | PositiveInt = "text"
     """Where jsonl, csv, tsv and parquet hold the text; for csv and tsv without a header line the
     number of the column, from 1."""
+    id_field: str = ""
+    """Where jsonl and parquet hold a document's own id, which then stands for the line in its
+    id. Ids that repeat are told apart by the line, and counted."""
+    url_field: str = "url"
+    """Where jsonl and parquet may hold the address of a document, which filters by address read."""
     encoding: str = "auto"
     """auto recognises UTF-8, UTF-16, GB18030 (GBK), Big5 and Latin-1 in each file; or a name."""
     unit: Literal["auto", "file", "paragraph", "line"] = "auto"
@@ -45,6 +55,9 @@ class TextSettings(Settings):
     has at least one blank line in forty, else lines."""
     max_chars: PositiveInt = 1_000_000
     """Plain text: a longer document is cut at a line end into several. Bounds the memory."""
+    max_expansion: PositiveInt = 100
+    """A gzip or zstd file that unpacks to more than so many times its size (and to more than 64 MB)
+    is taken for a trap: what comes after is left out, and told."""
     clean: CleanSettings = CleanSettings()
     """How text is made regular."""
     dedup: bool = True
@@ -71,6 +84,12 @@ class TextSettings(Settings):
                 "utf-16-le, utf-16-be, latin-1 or another that Python knows"
             ) from None
         return name
+
+    @property
+    def other_fields(self) -> dict[str, str]:
+        """Key of a document's meta -> the field of a row that it comes from."""
+        fields = {"id": self.id_field, "url": self.url_field}
+        return {key: name for key, name in fields.items() if name}
 
     @property
     def entries(self) -> list[str]:
@@ -113,10 +132,35 @@ def documents(
 def documents_of(
     place: Place, source: Source, settings: TextSettings, meta: Mapping[str, Any] | None = None
 ) -> Iterator[Document]:
-    """Every document of one file, as it stands; `source` is told the rest."""
-    for label, text in _labelled(place, source, settings):
+    """Every document of one file, as it stands; `source` is told the rest.
+
+    Raises:
+        DataError: the file changed while it was read; or as `documents`.
+        MissingError: the format needs a package that is not installed.
+    """
+    before = _size_and_time(place)
+    described = _described(place, source, settings)
+    if settings.id_field:
+        memory_bytes = settings.dedup_memory_mb << 20
+        described = identified(described, source, settings.id_field, memory_bytes)
+    for label, text, facts in described:
         source.report.documents += 1
-        yield Document(text, f"{place.name}:{label}", place.name, meta or {})
+        facts = {**facts, **meta} if meta else facts
+        yield Document(text, f"{place.name}:{label}", place.name, facts)
+    if _size_and_time(place) != before:
+        raise DataError(
+            f"{place.name}: changed while it was read; run the same command again once "
+            "nothing writes to it"
+        )
+
+
+def _size_and_time(place: Place) -> tuple[int, int] | None:
+    """What changes when a regular file does."""
+    try:
+        facts = os.stat(place.path) if place.path else None
+    except OSError:
+        return None
+    return (facts.st_size, facts.st_mtime_ns) if facts and S_ISREG(facts.st_mode) else None
 
 
 def all_places(entries: Sequence[str]) -> dict[str, Place]:
@@ -131,48 +175,63 @@ def all_places(entries: Sequence[str]) -> dict[str, Place]:
     return found
 
 
-def _labelled(place: Place, source: Source, settings: TextSettings) -> Labelled:
+def _described(place: Place, source: Source, settings: TextSettings) -> Described:
     if place.name in COLLECTIONS:
         source.report.format = "python"
-        yield from COLLECTIONS[place.name](source)
+        yield from undescribed(COLLECTIONS[place.name](source))
         return
     kind = settings.format if settings.format != "auto" else format_of(place.name)
     if kind is None and place.found:
         source.set_aside(0, "found in a folder, and its suffix is not one of a text format")
         return
-    source.report.format = kind = kind or "txt"
     try:
+        if place.found and place.path and not S_ISREG(os.stat(place.path).st_mode):
+            source.set_aside(0, "found in a folder, and not a regular file")  # it might block
+            return
+        source.report.format = kind = kind or "txt"
+        if kind in ("parquet", "warc"):
+            yield from _seeking(kind, place, source, settings)
+            return
         with opened(place.path) as file:
-            if kind == "parquet":
-                yield from _parquet(place, source, str(settings.field))
-                return
-            content = pieces(file, lambda reason: source.set_aside(0, reason))
-            yield from _read(kind, decoded(content, source, settings.encoding), source, settings)
+            yield from _read(kind, _content(file, source, settings), source, settings)
     except OSError as error:
         source.set_aside(0, f"cannot be read ({error.strerror or error})")
 
 
-def _read(kind: str, chunks: Iterator[str], source: Source, settings: TextSettings) -> Labelled:
+def _content(file: BinaryIO, source: Source, settings: TextSettings) -> Iterator[bytes]:
+    return pieces(file, lambda reason: source.set_aside(0, reason), settings.max_expansion)
+
+
+def _read(kind: str, content: Iterator[bytes], source: Source, settings: TextSettings) -> Described:
+    if kind == "html":
+        return html(content, source, settings.encoding)
+    chunks = decoded(content, source, settings.encoding)
     if kind == "jsonl":
-        return jsonl(chunks, source, str(settings.field))
+        return jsonl(chunks, source, str(settings.field), settings.other_fields)
     if kind in ("csv", "tsv"):
-        return table(chunks, source, settings.field, tabs=kind == "tsv")
+        return undescribed(table(chunks, source, settings.field, tabs=kind == "tsv"))
     if kind == "yml":
-        return conversations(chunks, source)
-    return plain(chunks, source, settings.unit, settings.max_chars)
+        return undescribed(conversations(chunks, source))
+    return undescribed(plain(chunks, source, settings.unit, settings.max_chars))
 
 
-def _parquet(place: Place, source: Source, field: str) -> Labelled:
-    """Parquet is read from its end, so what cannot seek is first unpacked to disk."""
+def _seeking(kind: str, place: Place, source: Source, settings: TextSettings) -> Described:
+    """Formats that are not read from start to end; what cannot seek is first unpacked to disk."""
+
+    def described(file: BinaryIO) -> Described:
+        if kind == "warc":
+            return warc(file, source)
+        return parquet(file, source, str(settings.field), settings.other_fields)
+
     with opened(place.path) as file:
-        if place.path is not None and file.read(4) == b"PAR1":
-            yield from parquet(place.path, source, field)
+        if file.seekable() and (kind == "warc" or file.peek(4)[:4] == b"PAR1"):  # type: ignore[attr-defined]
+            yield from described(file)
             return
-    with opened(place.path) as file, TemporaryFile() as unpacked:
-        for piece in pieces(file, lambda reason: source.set_aside(0, reason)):
-            unpacked.write(piece)
-        unpacked.seek(0)
-        yield from parquet(unpacked, source, field)
+        with TemporaryFile() as unpacked:
+            for piece in _content(file, source, settings):
+                unpacked.write(piece)
+            unpacked.seek(0)
+            yield from described(unpacked)
 
 
 def _nothing_to_read(entries: Sequence[str], reports: Sequence[FileReport]) -> str:

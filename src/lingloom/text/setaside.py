@@ -20,7 +20,7 @@ class FileReport:
 
     name: str
     format: str = ""
-    """txt, jsonl, csv, tsv, parquet, yml, or python; '' when it was not read."""
+    """txt, jsonl, csv, tsv, parquet, yml, html, warc, wiki, or python; '' when it was not read."""
     encoding: str = ""
     """As recognised or as told; 'ascii' is UTF-8 with no other character seen."""
     unit: str = ""
@@ -30,6 +30,8 @@ class FileReport:
     documents: int = 0
     set_aside: int = 0
     """Lines, rows or remainders that could not be read."""
+    repeated_ids: int = 0
+    """Documents whose own id (`text.id_field`) an earlier one of the file has."""
 
 
 @dataclass(slots=True)

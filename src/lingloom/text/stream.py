@@ -10,6 +10,8 @@ from typing import BinaryIO, cast
 import pyarrow as pa
 
 PIECE_BYTES = 1 << 18
+UNSUSPECTED_BYTES = 1 << 26
+"""A packed file may hold so much, however small it is."""
 
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _ZSTD_PIECE_BYTES = 1 << 16  # what is lost at most when a zstd file breaks off
@@ -25,15 +27,33 @@ def opened(path: Path | None) -> Iterator[BinaryIO]:
             yield file
 
 
-def pieces(file: BinaryIO, damaged: Callable[[str], None]) -> Iterator[bytes]:
+def pieces(
+    file: BinaryIO, damaged: Callable[[str], None], max_expansion: int = 1 << 30
+) -> Iterator[bytes]:
     """The content of `file`; gzip and zstd are told by their first bytes, not by the name.
 
     Args:
         file: a buffered binary file, at its start.
         damaged: called with the reason when the file breaks off or is damaged; the pieces that
             could be read before that have been given.
+        max_expansion: of a file that unpacks to more than so many times what was read of it, and
+            to more than UNSUSPECTED_BYTES, the rest is lost.
     """
-    start = cast(bytes, file.peek(4))[:4]  # type: ignore[attr-defined]
+    counted = _Counted(file)
+    unpacked = 0
+    for piece in _unpacked(counted, damaged):
+        unpacked += len(piece)
+        if unpacked > max(max_expansion * counted.bytes_read, UNSUSPECTED_BYTES):
+            damaged(
+                f"unpacks to more than {max_expansion} times its size (text.max_expansion); the "
+                f"rest of the file after {unpacked - len(piece)} bytes is lost"
+            )
+            return
+        yield piece
+
+
+def _unpacked(file: "_Counted", damaged: Callable[[str], None]) -> Iterator[bytes]:
+    start = file.start
     if start.startswith(_GZIP):
         yield from _gunzip(file, damaged)
     elif start.startswith(_ZSTD):
@@ -43,7 +63,7 @@ def pieces(file: BinaryIO, damaged: Callable[[str], None]) -> Iterator[bytes]:
             yield piece
 
 
-def _gunzip(file: BinaryIO, damaged: Callable[[str], None]) -> Iterator[bytes]:
+def _gunzip(file: "_Counted", damaged: Callable[[str], None]) -> Iterator[bytes]:
     # zlib itself and not the gzip module, which drops the last piece of a file that breaks off
     member, packed = None, b""
     while True:
@@ -69,8 +89,8 @@ def _gunzip(file: BinaryIO, damaged: Callable[[str], None]) -> Iterator[bytes]:
         damaged("gzip file breaks off; the rest of the file is lost")
 
 
-def _unzstd(file: BinaryIO, damaged: Callable[[str], None]) -> Iterator[bytes]:
-    unpacked = pa.CompressedInputStream(pa.PythonFile(_Borrowed(file), "r"), "zstd")
+def _unzstd(file: "_Counted", damaged: Callable[[str], None]) -> Iterator[bytes]:
+    unpacked = pa.CompressedInputStream(pa.PythonFile(file, "r"), "zstd")
     while True:
         try:
             piece = unpacked.read(_ZSTD_PIECE_BYTES)
@@ -82,13 +102,20 @@ def _unzstd(file: BinaryIO, damaged: Callable[[str], None]) -> Iterator[bytes]:
         yield piece
 
 
-class _Borrowed:
-    """A file that Arrow may read and not close."""
+class _Counted:
+    """A file that Arrow may read and not close, and how much of it was read."""
 
     closed = False
 
     def __init__(self, file: BinaryIO):
-        self.read = file.read
+        self.start = cast(bytes, file.peek(4))[:4]  # type: ignore[attr-defined]
+        self.bytes_read = 0
+        self._file = file
+
+    def read(self, size: int = -1) -> bytes:
+        piece = self._file.read(size)
+        self.bytes_read += len(piece)
+        return piece
 
     def close(self) -> None:
         pass
