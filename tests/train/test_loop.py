@@ -250,12 +250,13 @@ def test_a_checkpoint_that_fits_only_in_part_changes_nothing(tmp_path):
     store.save(State(found.step, {**found.tensors, **cut}, found.numbers))
     s = settings()
     loop = _Loop(fresh(GPT2), next_token, s, seed=5, checkpoints=tmp_path)
-    tensors = [loop.parameters.master, *loop.optimizer.state.values(), *loop.average.state.values()]
+    now = loop.now
+    tensors = [now.parameters.master, *now.optimizer.state.values(), *now.average.state.values()]
     kept = [tensor.clone() for tensor in tensors]
     with pytest.raises(DataError, match="the average's stored state 'vector.average' has shape"):
         list(loop.records(batch_at, lambda: False))
     loop.close()
-    assert all(torch.equal(now, then) for now, then in zip(tensors, kept, strict=True))
+    assert all(torch.equal(after, before) for after, before in zip(tensors, kept, strict=True))
 
 
 def test_clipping_and_the_schedule_are_seen_in_the_records():
@@ -284,10 +285,19 @@ def test_a_model_that_draws_is_trained_without_copies_of_it(draw, monkeypatch):
             counts.append(workers)
             super().__init__(model, dtype, workers)
 
-    monkeypatch.setattr("lingloom.train.loop.Parameters", Watched)
+    monkeypatch.setattr("lingloom.train.progress.Parameters", Watched)
     for family in (GPT2, GPT2.model_copy(update={draw: 0.1})):
         run(fresh(family), settings(steps=1, micro=2, workers=2))
     assert counts == [2, 1]
+
+
+def test_going_on_with_other_kernels_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr("lingloom.train.progress.kernels", lambda: None)
+    run(fresh(GPT2), settings(steps=3), checkpoints=tmp_path)
+    monkeypatch.setattr("lingloom.train.progress.kernels", lambda: "a library")
+    first, *_ = run(fresh(GPT2), settings(steps=4), checkpoints=tmp_path)
+    words = "saved without compiled kernels, going on with compiled kernels: losses agree"
+    assert words in first.events["resumed"]
 
 
 def test_going_on_in_another_precision_is_said(tmp_path):

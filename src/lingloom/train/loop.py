@@ -13,26 +13,17 @@ from typing import Any
 
 import torch
 
-from ..device import matmul_peak, working_dtype
+from ..device import matmul_peak
 from ..errors import DataError, RunError
 from ..models.model import NeuralModel
 from ..tokens.batch import Batch
-from .checkpoint import Checkpoints, State
-from .guard import Guard
+from .checkpoint import Checkpoints
 from .objectives import Objective
-from .optim import check_state
-from .parameters import Parameters, check_fingerprint
+from .progress import Progress
 from .record import StepRecord
-from .regularise import (
-    EarlyStopping,
-    WeightAverage,
-    add_penalties,
-    clip_by_norm,
-    clip_by_value,
-    gradient_norm,
-)
+from .regularise import add_penalties, clip_by_norm, clip_by_value, gradient_norm
 from .settings import TrainSettings
-from .workers import Workers, worker_count
+from .workers import Workers
 
 Evaluate = Callable[[NeuralModel], Mapping[str, float]]
 
@@ -92,7 +83,7 @@ def train(
 
 
 class _Loop:
-    """The state of a run and the few things that change it."""
+    """What changes a run's progress, step by step."""
 
     evaluate: Evaluate | None = None
     document_ids: Callable[[int], Sequence[str]] | None = None
@@ -107,24 +98,11 @@ class _Loop:
         checkpoints: Path | None,
     ):
         self.settings, self.model = settings, model.train()
-        device = next(model.parameters()).device
-        dtype = working_dtype(settings.precision, device)
-        workers = worker_count(model.settings, settings, device)
-        self.parameters = Parameters(model, dtype, workers)
-        self.groups = self.parameters.groups
-        self.optimizer = settings.optimizer.build(self.groups)  # type: ignore[attr-defined]
-        regular = settings.regularise
-        self.average = WeightAverage(self.groups, regular.ema) if regular.ema else None
-        self.early = EarlyStopping(regular.patience) if regular.patience else None
-        self.best = torch.empty_like(self.parameters.master) if self.early else None
-        self.guard = Guard(settings.guard)
-        self.compute = Workers(self.parameters, objective, compiled=settings.compile, seed=seed)
+        self.now = Progress(model, settings)
+        parameters = self.now.parameters
+        self.compute = Workers(parameters, objective, compiled=settings.compile, seed=seed)
         self.checkpoints = Checkpoints(checkpoints, settings.checkpoint) if checkpoints else None
-        self.peak = matmul_peak(dtype, device)
-        self.step = 0
-        self.updates = 0
-        """Steps that the weights have in them: without those left out or taken back."""
-        self.ended = ""
+        self.peak = matmul_peak(parameters.dtype, parameters.master.device)
 
     # ------------------------------------------------------------------ the records
 
@@ -134,26 +112,29 @@ class _Loop:
         if resumed := self._resume():
             yield resumed
         interrupted = False
-        while self.step < self.settings.steps and not self.ended and not interrupted:
-            record = self._one_step(batches_at(self.step))
+        while not self._over() and not interrupted:
+            record = self._one_step(batches_at(self.now.step))
             self._evaluate_if_due(record)
-            interrupted = stop() and self.step < self.settings.steps and not self.ended
+            interrupted = stop() and not self._over()
             if interrupted:
-                record.events["interrupted"] = f"stopped after step {self.step}, as asked"
+                record.events["interrupted"] = f"stopped after step {self.now.step}, as asked"
             saves = self._saves(record)
-            if self.step == self.settings.steps:
-                record.events["finished"] = f"all {self.step} steps are done"
+            if self.now.step == self.settings.steps:
+                record.events["finished"] = f"all {self.now.step} steps are done"
             yield record
             if record.refused and record.refused["action"] == "stopped":
                 raise RunError(self._what_to_do(record.refused))
             if saves and self.checkpoints:
-                self.checkpoints.save(self._state())
+                self.checkpoints.save(self.now.state())
         if self.checkpoints:
             self.checkpoints.wait()
         if not interrupted:
-            self._keep_the_final_weights()
-        self.parameters.release()
+            self.now.keep_the_final_weights()
+        self.now.parameters.release()
         self.model.eval()
+
+    def _over(self) -> bool:
+        return self.now.step >= self.settings.steps or bool(self.now.ended)
 
     def close(self) -> None:
         self.compute.close()
@@ -163,26 +144,22 @@ class _Loop:
     # ------------------------------------------------------------------ one step
 
     def _one_step(self, batch: Batch) -> StepRecord:
-        begun, step, settings = time.perf_counter(), self.step, self.settings
+        begun, step, settings = time.perf_counter(), self.now.step, self.settings
         context = batch.ids.shape[1]
-        self.parameters.grad.zero_()
+        self.now.parameters.grad.zero_()
         loss_sum, count = self.compute(step, batch, settings.sequences_at_once(context))
         if not count:
             raise DataError(f"the batch of step {step} has no target to score; look at the data")
         loss, norm = loss_sum / count, self._penalise_and_clip()
         lr = settings.lr * settings.schedule.factor(step, settings.steps)  # type: ignore[attr-defined]
         record = StepRecord(step + 1, loss, norm, lr, tokens=batch.ids.numel())
-        if reason := self.guard.reason(loss, norm):
+        if reason := self.now.guard.reason(loss, norm):
             self._refuse(record, reason)
         else:
-            self.guard.accept(norm)
+            self.now.guard.accept(norm)
             self._settle()
-            self.optimizer.update(self.updates, lr)
-            self.updates += 1
-            if self.average:
-                self.average.update()
-            self.parameters.refresh()
-        self.step += 1
+            self.now.update(lr)
+        self.now.step += 1
         record.seconds_s = time.perf_counter() - begun
         record.tokens_per_s = record.tokens / record.seconds_s
         flops = 3 * self.model.flops_per_token(context)
@@ -191,15 +168,15 @@ class _Loop:
 
     def _penalise_and_clip(self) -> float:
         """The gradient norm before clipping."""
-        regular = self.settings.regularise
+        regular, groups = self.settings.regularise, self.now.parameters.groups
         if regular.l1 or regular.l2:
-            add_penalties(self.groups, l1=regular.l1, l2=regular.l2)
+            add_penalties(groups, l1=regular.l1, l2=regular.l2)
         if regular.clip_norm:
-            norm = clip_by_norm(self.groups, regular.clip_norm)
+            norm = clip_by_norm(groups, regular.clip_norm)
         else:
-            norm = gradient_norm(self.groups)
+            norm = gradient_norm(groups)
         if regular.clip_value:
-            clip_by_value(self.groups, regular.clip_value)
+            clip_by_value(groups, regular.clip_value)
         return norm
 
     def _refuse(self, record: StepRecord, reason: str) -> None:
@@ -208,10 +185,10 @@ class _Loop:
         if self.checkpoints:
             self.checkpoints.wait()
             can_go_back = bool(self.checkpoints.steps())
-        action = self.guard.refuse(can_go_back)
+        action = self.now.guard.refuse(can_go_back)
         text = f"step {record.step} changes nothing: {reason}"
         if action == "rolled back" and self.checkpoints and (found := self.checkpoints.newest()):
-            self._restore(found.state)
+            self.now.go_back(found.state)
             text += (
                 f"; went back to the weights of step {found.state.step}, and the data goes on "
                 f"after step {record.step}"
@@ -222,7 +199,7 @@ class _Loop:
             "reason": reason,
             "loss": record.loss,
             "norm": record.norm,
-            "documents": list(self.document_ids(self.step)) if self.document_ids else None,
+            "documents": list(self.document_ids(self.now.step)) if self.document_ids else None,
             "action": action,
         }
 
@@ -230,7 +207,7 @@ class _Loop:
         guard = self.settings.guard
         return (
             f"{refused['reason']} at step {refused['step']}, the last of {guard.repeats} bad steps "
-            f"in a row, after going back {self.guard.rollbacks} times: lower train.lr "
+            f"in a row, after going back {self.now.guard.rollbacks} times: lower train.lr "
             f"(now {self.settings.lr:g}), use train.precision=fp32, or look at the documents in "
             "guard.jsonl"
         )
@@ -238,34 +215,16 @@ class _Loop:
     # ------------------------------------------------------------------ evaluation
 
     def _evaluate_if_due(self, record: StepRecord) -> None:
-        every, last = self.settings.eval_every, self.step == self.settings.steps
-        if self.evaluate is None or not (last or (every and self.step % every == 0)):
+        every, last = self.settings.eval_every, self.now.step == self.settings.steps
+        if self.evaluate is None or not (last or (every and self.now.step % every == 0)):
             return
         self._settle()
-        averaged = self.average if self._has_average() else None
-        if averaged:
-            averaged.exchange()
-            self.parameters.refresh()
-        with self.parameters.evaluating() as model, torch.no_grad():
+        self.now.exchange_average()
+        with self.now.parameters.evaluating() as model, torch.no_grad():
             record.evaluation = dict(self.evaluate(model))
-        if self.early and self.best is not None:
-            loss = record.evaluation["loss"]
-            if self.early.should_stop(self.step, loss):
-                self.ended = record.events["early stop"] = self.early.why()
-            if self.early.best_step == self.step:
-                self.best.copy_(self.parameters.master)
-        if averaged:
-            averaged.exchange()
-            self.parameters.refresh()
-
-    def _keep_the_final_weights(self) -> None:
-        if self.early and self.best is not None and self.early.best_step >= 0:
-            self.parameters.master.copy_(self.best)
-        elif self.average and self._has_average():
-            self.average.exchange()
-
-    def _has_average(self) -> bool:
-        return self.average is not None and int(self.average.state["average.updates"]) > 0
+        if self.now.early and self.now.stop_early(record.evaluation["loss"]):
+            record.events["early stop"] = self.now.ended
+        self.now.exchange_average()
 
     # ------------------------------------------------------------------ saving and going on
 
@@ -278,10 +237,10 @@ class _Loop:
         if self.checkpoints is None:
             return False
         action = record.refused["action"] if record.refused else ""
-        every, ends = self.settings.checkpoint.every, self.step == self.settings.steps or self.ended
-        wanted = ends or "interrupted" in record.events or (every and self.step % every == 0)
+        every = self.settings.checkpoint.every
+        periodic = bool(every) and self.now.step % every == 0
         # amid bad steps the weights are suspect: saved, they would be what the guard goes back to
-        if action == "stopped" or (action == "skipped" and not ends):
+        if action == "stopped" or (action == "skipped" and not self._over()):
             if "interrupted" in record.events:
                 self.checkpoints.wait()
                 newest = next(iter(self.checkpoints.steps()), 0)
@@ -289,75 +248,15 @@ class _Loop:
                     f"; amid bad steps nothing is saved, the run will go on from step {newest}"
                 )
             return False
-        if wanted:
-            record.events["saved"] = str(self.checkpoints.path(self.step))
-        return bool(wanted)
-
-    def _state(self) -> State:
-        tensors = {"master": self.parameters.master}
-        tensors |= {f"optimizer/{name}": t for name, t in self.optimizer.state.items()}
-        if self.average:
-            tensors |= {f"average/{name}": t for name, t in self.average.state.items()}
-        if self.best is not None and self.early and self.early.best_step >= 0:
-            tensors["best"] = self.best
-        numbers = {
-            "fingerprint": self.parameters.fingerprint(),
-            "updates": self.updates,
-            "guard": self.guard.state(),
-            "early": self.early.state() if self.early else None,
-            "ended": self.ended,
-            "threads": torch.get_num_threads(),
-            "precision": _plain(self.parameters.dtype),
-        }
-        return State(self.step, tensors, numbers)
+        saves = periodic or self._over() or "interrupted" in record.events
+        if saves:
+            record.events["saved"] = str(self.checkpoints.path(self.now.step))
+        return saves
 
     def _resume(self) -> StepRecord | None:
         found = self.checkpoints.newest() if self.checkpoints else None
         if found is None or self.checkpoints is None:
             return None
-        state, notes = found.state, found.notes
-        self._restore(state)
-        self.guard.restore(state.numbers["guard"])
-        self.step, self.ended = state.step, state.numbers["ended"]
-        threads = torch.get_num_threads()
-        if state.numbers["threads"] != threads:
-            notes.append(
-                f"saved with {state.numbers['threads']} threads, going on with {threads}: "
-                "losses agree up to rounding only"
-            )
-        precision = _plain(self.parameters.dtype)
-        if state.numbers["precision"] != precision:
-            notes.append(
-                f"saved in {state.numbers['precision']}, going on in {precision}: losses agree up "
-                "to rounding only"
-            )
-        text = f"going on from {self.checkpoints.path(self.step)}"
-        return StepRecord(self.step, events={"resumed": "; ".join([*notes, text])})
-
-    def _restore(self, state: State) -> None:
-        """Take over the weights and what belongs to them; nothing changes unless all of it fits."""
-        where, tensors = f"checkpoint of step {state.step}", state.tensors
-        check_fingerprint(state.numbers["fingerprint"], self.parameters.fingerprint(), where)
-        owners = [(self.optimizer.state, "optimizer")]
-        if self.average and _below("average/", tensors):
-            owners.append((self.average.state, "average"))
-        for own, name in owners:
-            check_state(own, _below(f"{name}/", tensors), name)
-        self.parameters.master.copy_(tensors["master"])
-        for own, name in owners:
-            for key, tensor in own.items():
-                tensor.copy_(tensors[f"{name}/{key}"])
-        self.updates = state.numbers["updates"]
-        if self.early and state.numbers["early"] and self.best is not None:
-            self.early.restore(state.numbers["early"])
-            if self.early.best_step >= 0:
-                self.best.copy_(tensors["best"])
-        self.parameters.refresh()
-
-
-def _plain(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
-
-
-def _below(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {k.removeprefix(prefix): t for k, t in tensors.items() if k.startswith(prefix)}
+        notes = [*found.notes, *self.now.resume(found.state)]
+        text = f"going on from {self.checkpoints.path(self.now.step)}"
+        return StepRecord(self.now.step, events={"resumed": "; ".join([*notes, text])})

@@ -1,0 +1,146 @@
+"""What a run goes on with: its weights, what belongs to them, and how far it has come.
+
+Whatever changes from step to step and decides later steps lives here and goes into checkpoints;
+all else follows from the settings and the step.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from ..device import working_dtype
+from ..models.model import NeuralModel
+from ..native.kernels import kernels
+from .checkpoint import State
+from .guard import Guard
+from .optim import check_state
+from .parameters import Parameters, check_fingerprint
+from .regularise import EarlyStopping, WeightAverage
+from .settings import TrainSettings
+from .workers import worker_count
+
+
+class Progress:
+    """Takes over `model`'s weights and builds what `settings` ask for beside them."""
+
+    def __init__(self, model: NeuralModel, settings: TrainSettings):
+        device = next(model.parameters()).device
+        dtype = working_dtype(settings.precision, device)
+        self.parameters = Parameters(model, dtype, worker_count(model.settings, settings, device))
+        groups, regular = self.parameters.groups, settings.regularise
+        self.optimizer = settings.optimizer.build(groups)  # type: ignore[attr-defined]
+        self.average = WeightAverage(groups, regular.ema) if regular.ema else None
+        self.early = EarlyStopping(regular.patience) if regular.patience else None
+        self.best = torch.empty_like(self.parameters.master) if self.early else None
+        self.guard = Guard(settings.guard)
+        self.step = 0
+        """Steps done."""
+        self.updates = 0
+        """Steps that the weights have in them: without those left out or taken back."""
+        self.ended = ""
+        """Why the run is over before its last step; empty while it is not."""
+
+    def update(self, lr: float) -> None:
+        """Change the weights by the gradient in `parameters`."""
+        self.optimizer.update(self.updates, lr)
+        self.updates += 1
+        if self.average:
+            self.average.update()
+        self.parameters.refresh()
+
+    def stop_early(self, loss: float) -> bool:
+        """Note the held-out `loss` of the weights as they are; True when it ends the run."""
+        assert self.early is not None and self.best is not None
+        if self.early.should_stop(self.step, loss):
+            self.ended = self.early.why()
+        if self.early.best_step == self.step:
+            self.best.copy_(self.parameters.master)
+        return bool(self.ended)
+
+    def exchange_average(self) -> None:
+        """Swap the weights with their average, where there is one; twice swaps them back."""
+        if self.average and int(self.average.state["average.updates"]):
+            self.average.exchange()
+            self.parameters.refresh()
+
+    def keep_the_final_weights(self) -> None:
+        """Make the masters what the run hands over: the best, else the average, else as is."""
+        if self.early and self.best is not None and self.early.best_step >= 0:
+            self.parameters.master.copy_(self.best)
+        else:
+            self.exchange_average()
+
+    # ------------------------------------------------------------------ into and out of checkpoints
+
+    def state(self) -> State:
+        """All of it, for a checkpoint; the tensors are the live ones."""
+        tensors = {"master": self.parameters.master}
+        tensors |= {f"optimizer/{name}": t for name, t in self.optimizer.state.items()}
+        if self.average:
+            tensors |= {f"average/{name}": t for name, t in self.average.state.items()}
+        if self.best is not None and self.early and self.early.best_step >= 0:
+            tensors["best"] = self.best
+        numbers = {
+            "fingerprint": self.parameters.fingerprint(),
+            "updates": self.updates,
+            "guard": self.guard.state(),
+            "early": self.early.state() if self.early else None,
+            "ended": self.ended,
+            "computed": self._computed(),
+        }
+        return State(self.step, tensors, numbers)
+
+    def resume(self, state: State) -> list[str]:
+        """Take over a checkpoint whole; a line on everything that will round differently now.
+
+        Raises:
+            DataError: it belongs to another optimizer or average.
+            ShapeError: it belongs to another model.
+        """
+        self.go_back(state)
+        self.guard.restore(state.numbers["guard"])
+        self.step, self.ended = state.step, state.numbers["ended"]
+        then, now = state.numbers["computed"], self._computed()
+        return [
+            f"saved {then[what]}, going on {now[what]}: losses agree up to rounding only"
+            for what in now
+            if then[what] != now[what]
+        ]
+
+    def go_back(self, state: State) -> None:
+        """Take over the weights and what belongs to them; nothing changes unless all of it fits.
+
+        Raises:
+            DataError: it belongs to another optimizer or average.
+            ShapeError: it belongs to another model.
+        """
+        where, tensors = f"checkpoint of step {state.step}", state.tensors
+        check_fingerprint(state.numbers["fingerprint"], self.parameters.fingerprint(), where)
+        owners = [(self.optimizer.state, "optimizer")]
+        if self.average and _below("average/", tensors):
+            owners.append((self.average.state, "average"))
+        for own, name in owners:
+            check_state(own, _below(f"{name}/", tensors), name)
+        self.parameters.master.copy_(tensors["master"])
+        for own, name in owners:
+            for key, tensor in own.items():
+                tensor.copy_(tensors[f"{name}/{key}"])
+        self.updates = state.numbers["updates"]
+        if self.early and state.numbers["early"] and self.best is not None:
+            self.early.restore(state.numbers["early"])
+            if self.early.best_step >= 0:
+                self.best.copy_(tensors["best"])
+        self.parameters.refresh()
+
+    def _computed(self) -> dict[str, str]:
+        """What decides how sums are rounded, each in words that follow 'saved' and 'going on'."""
+        return {
+            "threads": f"with {torch.get_num_threads()} threads",
+            "precision": f"in {str(self.parameters.dtype).removeprefix('torch.')}",
+            "kernels": f"with{'' if kernels() else 'out'} compiled kernels",
+        }
+
+
+def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): t for k, t in tensors.items() if k.startswith(prefix)}
