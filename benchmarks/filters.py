@@ -110,9 +110,9 @@ def compare(paths: list[Path], python: str, rounds: int, own_marks: bool) -> Non
     print_numbers(texts, np.array(answer["numbers"]))
     ours, peer, tokenise = map(statistics.median, (ours_s, peer_s, tokenise_s))
     print(
-        f"Gopher quality + repetition: ours {megabytes / ours:.1f} MB/s; datatrove "
-        f"{megabytes / peer:.2f} MB/s with words given, {megabytes / (peer + tokenise):.2f} with its "
-        f"own; ratio {peer / ours:.0f}x, {(peer + tokenise) / ours:.0f}x"
+        f"Gopher quality + repetition, MB/s: ours {megabytes / ours:.1f}; datatrove with words given "
+        f"{megabytes / peer:.2f}, with its own {megabytes / (peer + tokenise):.2f}; "
+        f"ratio {peer / ours:.0f}x, {(peer + tokenise) / ours:.0f}x"
     )
 
 
@@ -127,7 +127,7 @@ def print_numbers(texts: Texts, theirs: np.ndarray) -> None:
             found.lines,
             found.repeated_lines,
             found.repeated_line_chars,
-            found.top_chars,
+            found.top_chars + found.top_times * [1, 2, 3],
             found.repeated_chars,
         ]
     )

@@ -1,8 +1,8 @@
 """datatrove's quality filters over documents whose words are given; run by benchmarks/filters.py.
 
 Reads one JSON object from the file named first: `documents` and, for each, its `words` and the
-number of `sentences` of each line. Writes one to the file named second: for each filter its verdicts
-and seconds, and the seconds of datatrove's own word tokenizer.
+number of `sentences` of each line. Writes one to the file named second: for each filter its
+verdicts and seconds, and the seconds of datatrove's own word tokenizer.
 """
 
 import json

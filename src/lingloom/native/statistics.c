@@ -18,19 +18,6 @@ typedef struct {
     const uint8_t *at, *end;
 } Reader;
 
-static const uint64_t PRIME = ((uint64_t)1 << 61) - 1, BASE = 0x1b873593cc9e2d51 % (((uint64_t)1 << 61) - 1);
-
-static inline uint64_t times(uint64_t a, uint64_t b) {
-    unsigned __int128 product = (unsigned __int128)a * b;
-    uint64_t sum = (uint64_t)(product & PRIME) + (uint64_t)(product >> 61);
-    return sum >= PRIME ? sum - PRIME : sum;
-}
-
-static inline uint64_t plus(uint64_t a, uint64_t b) {
-    uint64_t sum = a + b;
-    return sum >= PRIME ? sum - PRIME : sum;
-}
-
 /* The code point at `from`, and where the next begins; a cut sequence counts as one character. */
 static inline uint32_t decode(const uint8_t *from, const uint8_t *end, const uint8_t **next) {
     uint8_t lead = *from;
@@ -94,27 +81,19 @@ static inline int next_word(const Table *table, Reader *text, Word *word) {
     return 1;
 }
 
-static inline uint64_t hash_bytes(const uint8_t *from, const uint8_t *to, uint64_t *power) {
-    uint64_t hash = 0, weight = 1;
-    for (; from < to; from++) {
-        hash = plus(times(hash, BASE), *from + 1u);
-        weight = times(weight, BASE);
-    }
-    *power = weight;
-    return hash;
+static inline uint64_t mixed(uint64_t hash, uint64_t eight) {
+    hash = (hash ^ eight) * 0x9E3779B97F4A7C15u;
+    return hash ^ hash >> 32;
 }
 
-/* A hash of whole lines, whose bytes are many: eight at a time. */
-static inline uint64_t hash_line(const uint8_t *from, const uint8_t *to) {
-    uint64_t hash = (uint64_t)(to - from) + 1;
+static inline uint64_t hash_bytes(const uint8_t *from, const uint8_t *to) {
+    uint64_t eight, hash = (uint64_t)(to - from);
     for (; to - from >= 8; from += 8) {
-        uint32_t four[2];
-        memcpy(four, from, 8);
-        hash = plus(times(hash, BASE), four[0] + (uint64_t)1);
-        hash = plus(times(hash, BASE), four[1] + (uint64_t)1);
+        memcpy(&eight, from, 8);
+        hash = mixed(hash, eight);
     }
-    for (; from < to; from++) hash = plus(times(hash, BASE), *from + 1u);
-    return hash;
+    for (eight = 0; from < to; from++) eight = eight << 8 | *from;
+    return mixed(hash, eight);
 }
 
 /* ------------------------------------------------------------------------- a table of what was seen */
@@ -126,7 +105,7 @@ typedef struct {
 
 typedef struct {
     Slot *slots;
-    uint64_t room, mask;
+    uint64_t room, mask, used;
 } Seen;
 
 /* An empty table for up to `items` keys; -1 when there is no memory. */
@@ -142,15 +121,28 @@ static int empty(Seen *seen, uint64_t items) {
     }
     memset(seen->slots, 0, size * sizeof(Slot));
     seen->mask = size - 1;
+    seen->used = 0;
     return 0;
 }
 
 static inline Slot *slot_of(Seen *seen, uint64_t key) {
     key += !key;
-    uint64_t place = (key * 0x9E3779B97F4A7C15u) >> 20 & seen->mask;
+    uint64_t place = (key * 0x9E3779B97F4A7C15u) >> 24 & seen->mask;
     while (seen->slots[place].key && seen->slots[place].key != key) place = (place + 1) & seen->mask;
     seen->slots[place].key = key;
     return &seen->slots[place];
+}
+
+/* Room for twice as many keys, with all that are there. */
+static int double_room(Seen *seen) {
+    Seen larger = {0};
+    if (empty(&larger, seen->mask + 1)) return -1;
+    for (uint64_t k = 0; k <= seen->mask; k++)
+        if (seen->slots[k].key) *slot_of(&larger, seen->slots[k].key) = seen->slots[k];
+    larger.used = seen->used;
+    free(seen->slots);
+    *seen = larger;
+    return 0;
 }
 
 /* ------------------------------------------------------------------------- words and lines */
@@ -262,7 +254,7 @@ static int count_filled_lines(
         out[FILLED_LINES]++;
         out[TERMINAL_LINES] += (last & TERMINAL) != 0;
         out[SHORT_LINES] += chars <= short_chars;
-        if (slot_of(seen, hash_line(from, to))->count++) out[REPEATED_FILLED_CHARS] += chars;
+        if (slot_of(seen, hash_bytes(from, to))->count++) out[REPEATED_FILLED_CHARS] += chars;
     }
     return 0;
 }
@@ -290,7 +282,8 @@ int lingloom_text_statistics(
 
 enum {
     R_CHARS, R_WORDS, PARAGRAPHS, REPEATED_PARAGRAPHS, REPEATED_PARAGRAPH_CHARS, R_LINES, REPEATED_LINES,
-    REPEATED_LINE_CHARS, TOP_2, REPEATED_5 = TOP_2 + 3, R_COUNTS = REPEATED_5 + 6
+    REPEATED_LINE_CHARS, TOP_2, TOP_TIMES_2 = TOP_2 + 3, REPEATED_5 = TOP_TIMES_2 + 3,
+    R_COUNTS = REPEATED_5 + 6
 };
 
 static int64_t count_chars(const uint8_t *from, const uint8_t *to) {
@@ -315,7 +308,7 @@ static int count_pieces(Reader text, int feeds, Seen *seen, int64_t *out) {
         }
         if (!to) to = text.end;
         out[0]++;
-        if (slot_of(seen, hash_line(from, to))->count++) {
+        if (slot_of(seen, hash_bytes(from, to))->count++) {
             out[1]++;
             out[2] += count_chars(from, to);
         }
@@ -336,26 +329,32 @@ static Reader stripped(const Table *table, Reader text) {
     return text;
 }
 
-/* The words of one text: hash, BASE to the power of the bytes, characters before each. */
+/* The words of one text. A sequence is named by the place where it first stands. */
 typedef struct {
-    uint64_t *hash, *power, *key, *before;
-    uint64_t count, room;
+    uint32_t *word;   /* the name of each word */
+    uint32_t *name;   /* the name of the sequence that begins at each place */
+    uint32_t *times;  /* how often the sequence of each name stands in the text */
+    uint32_t *places; /* where sequences begin that stand there more than once */
+    uint64_t *before; /* characters of the words before each */
+    uint64_t count, repeated, room;
 } Words;
 
 static void free_words(Words *words) {
-    free(words->hash);
-    free(words->power);
-    free(words->key);
+    free(words->word);
+    free(words->name);
+    free(words->times);
+    free(words->places);
     free(words->before);
-    *words = (Words){0};
 }
 
 static int make_room(Words *words) {
     uint64_t room = words->room ? 2 * words->room : 4096;
-    size_t bytes = (room + 1) * sizeof(uint64_t);
-    uint64_t **all[] = {&words->hash, &words->power, &words->key, &words->before};
+    uint32_t **all[] = {&words->word, &words->name, &words->times, &words->places};
+    uint64_t *before = realloc(words->before, (room + 1) * sizeof *before);
+    if (!before) return -1;
+    words->before = before;
     for (int k = 0; k < 4; k++) {
-        uint64_t *larger = realloc(*all[k], bytes);
+        uint32_t *larger = realloc(*all[k], room * sizeof *larger);
         if (!larger) return -1;
         *all[k] = larger;
     }
@@ -363,62 +362,98 @@ static int make_room(Words *words) {
     return 0;
 }
 
-static int read_words(const Table *table, Reader text, Words *words) {
+/* Keep the places whose sequence stands there more than once. */
+static void keep_repeated(Words *words) {
+    uint64_t kept = 0;
+    for (uint64_t k = 0; k < words->repeated; k++) {
+        uint32_t place = words->places[k];
+        words->places[kept] = place;
+        kept += words->times[words->name[place]] > 1;
+    }
+    words->repeated = kept;
+}
+
+static int read_words(const Table *table, Reader text, Seen *seen, Words *words) {
     Word word;
-    uint64_t chars = 0;
+    uint64_t chars = 0, bytes = (uint64_t)(text.end - text.at);
     words->count = 0;
     if (!words->room && make_room(words)) return -1;
+    if (empty(seen, bytes / 4 + 16)) return -1;
     while (next_word(table, &text, &word)) {
-        if (words->count == words->room && make_room(words)) return -1;
         uint64_t k = words->count++;
+        if (k + 1 == words->room && make_room(words)) return -1;
+        if (seen->used * 2 > seen->mask && double_room(seen)) return -1;
         words->before[k] = chars;
-        words->hash[k] = hash_bytes(word.from, word.to, &words->power[k]);
         chars += word.chars;
+        Slot *slot = slot_of(seen, hash_bytes(word.from, word.to));
+        if (!slot->count++) {
+            slot->first = (uint32_t)k;
+            seen->used++;
+            words->times[k] = 0;
+        }
+        words->times[slot->first]++;
+        words->word[k] = words->name[k] = slot->first;
+        words->places[k] = (uint32_t)k;
     }
     words->before[words->count] = chars;
+    words->repeated = words->count;
+    keep_repeated(words);
     return 0;
 }
 
-/* Characters of all occurrences of the most frequent n-gram, the blanks inside counted. */
-static int count_top(Words *words, Seen *seen, int64_t *out) {
-    uint64_t *key = words->key;
-    for (uint64_t i = 0; i < words->count; i++) key[i] = words->hash[i];
-    for (uint64_t n = 2; n <= 4 && n <= words->count; n++) {
-        uint64_t grams = words->count - n + 1;
-        uint32_t most = 0, first = 0;
-        if (empty(seen, grams)) return -1;
-        for (uint64_t i = 0; i < grams; i++) {
-            /* another base than for the bytes, so that where words end makes a difference */
-            key[i] = plus(times(key[i], BASE - 2), words->hash[i + n - 1] + 1);
-            Slot *slot = slot_of(seen, key[i]);
-            if (!slot->count++) slot->first = (uint32_t)i;
-            if (slot->count > most || (slot->count == most && slot->first < first)) {
-                most = slot->count;
-                first = slot->first;
-            }
+/* From sequences of n - 1 words to those of n. A sequence can only repeat where its first n - 1 words
+   do, so the others are never looked at. Gives the most frequent one, of equals the first. */
+static int lengthen(Words *words, uint64_t n, Seen *seen, uint32_t *first, uint32_t *most) {
+    *first = 0;
+    *most = 1;
+    if (empty(seen, words->repeated)) return -1;
+    while (words->repeated && words->places[words->repeated - 1] + n > words->count) words->repeated--;
+    for (uint64_t k = 0; k < words->repeated; k++) {
+        uint32_t place = words->places[k];
+        uint64_t key = (uint64_t)words->name[place] << 32 | (words->word[place + n - 1] + (uint32_t)1);
+        Slot *slot = slot_of(seen, key);
+        if (!slot->count++) {
+            slot->first = place;
+            words->times[place] = 0;
         }
-        out[n - 2] = (int64_t)((words->before[first + n] - words->before[first] + n - 1) * most);
+        words->name[place] = slot->first;
+        uint32_t times = ++words->times[slot->first];
+        if (times > *most || (times == *most && times > 1 && slot->first < *first)) {
+            *most = times;
+            *first = slot->first;
+        }
     }
+    keep_repeated(words);
     return 0;
 }
 
-/* Characters of the n-grams that were seen before, read from left to right without overlap. */
-static int count_repeated(Words *words, Seen *seen, int64_t *out) {
-    uint64_t *key = words->key;
-    for (uint64_t i = 0; i < words->count; i++) key[i] = words->hash[i];
-    for (uint64_t n = 2; n <= 10 && n <= words->count; n++) {
-        uint64_t grams = words->count - n + 1;
-        for (uint64_t i = 0; i < grams; i++)
-            key[i] = plus(times(key[i], words->power[i + n - 1]), words->hash[i + n - 1]);
-        if (n < 5) continue;
-        if (empty(seen, grams)) return -1;
-        for (uint64_t i = 0; i < grams;) {
-            if (slot_of(seen, key[i])->count++) {
-                out[n - 5] += (int64_t)(words->before[i + n] - words->before[i]);
-                i += n;
-            } else
-                i++;
+/* Characters of the sequences of n words that stood before, from left to right without overlap. */
+static int64_t count_repeated(Words *words, uint64_t n) {
+    const uint32_t met = (uint32_t)1 << 31;
+    uint64_t chars = 0, next = 0;
+    for (uint64_t k = 0; k < words->repeated; k++) {
+        uint32_t place = words->places[k];
+        if (place < next) continue;
+        uint32_t *times = &words->times[words->name[place]];
+        if (*times & met) {
+            chars += words->before[place + n] - words->before[place];
+            next = place + n;
         }
+        *times |= met;
+    }
+    return (int64_t)chars;
+}
+
+static int count_sequences(Words *words, Seen *seen, int64_t *out) {
+    for (uint64_t n = 2; n <= 10 && n <= words->count; n++) {
+        uint32_t first, most;
+        if (lengthen(words, n, seen, &first, &most)) return -1;
+        if (n >= 5) {
+            out[REPEATED_5 + n - 5] = count_repeated(words, n);
+            continue;
+        }
+        out[TOP_2 + n - 2] = (int64_t)((words->before[first + n] - words->before[first]) * most);
+        out[TOP_TIMES_2 + n - 2] = most;
     }
     return 0;
 }
@@ -435,8 +470,8 @@ int lingloom_text_repetition(
         Reader text = {data + offsets[i], data + offsets[i + 1]};
         out[R_CHARS] = count_chars(text.at, text.end);
         status = count_pieces(stripped(&table, text), 2, &seen, out + PARAGRAPHS)
-                 || count_pieces(text, 1, &seen, out + R_LINES) || read_words(&table, text, &words)
-                 || count_top(&words, &seen, out + TOP_2) || count_repeated(&words, &seen, out + REPEATED_5);
+                 || count_pieces(text, 1, &seen, out + R_LINES)
+                 || read_words(&table, text, &seen, &words) || count_sequences(&words, &seen, out);
         out[R_WORDS] = (int64_t)words.count;
     }
     free(seen.slots);

@@ -14,7 +14,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -82,14 +82,16 @@ class Repetition:
     repeated_lines: np.ndarray
     repeated_line_chars: np.ndarray
     top_chars: np.ndarray
-    """(N, 3): characters in all occurrences of the most frequent sequence of 2, 3, 4 words, one
-    blank between words counted; of equally frequent ones the first."""
+    """(N, 3): characters in all occurrences of the most frequent sequence of 2, 3, 4 words; of
+    equally frequent ones the first. Blanks do not count."""
+    top_times: np.ndarray
+    """(N, 3): how often it occurs."""
     repeated_chars: np.ndarray
     """(N, 6): characters in sequences of 5 to 10 words that occurred before, read from left to
-    right without overlap; blanks do not count."""
+    right without overlap. Blanks do not count."""
 
 
-_WIDTHS = {"top_chars": 3, "repeated_chars": 6}
+_WIDTHS = {"top_chars": 3, "top_times": 3, "repeated_chars": 6}
 MOST_STOP_WORDS = 64
 
 Counts = TypeVar("Counts", Statistics, Repetition)
@@ -238,6 +240,7 @@ def _repetition_of(text: str) -> list[int]:
     words = words_of(text)
     paragraphs = re.split("\n{2,}", text.strip())
     lines = re.split("\n+", text)
+    top = [_most_frequent(words, n) for n in (2, 3, 4)]
     return [
         len(text),
         len(words),
@@ -245,7 +248,8 @@ def _repetition_of(text: str) -> list[int]:
         *_repeated(paragraphs),
         len(lines),
         *_repeated(lines),
-        *(_top_chars(words, n) for n in (2, 3, 4)),
+        *(sum(map(len, most)) * times for most, times in top),
+        *(times for _, times in top),
         *(_repeated_chars(words, n) for n in range(5, 11)),
     ]
 
@@ -257,19 +261,18 @@ def _repeated(pieces: list[str]) -> tuple[int, int]:
     return len(again), sum(map(len, again))
 
 
-def _top_chars(words: list[str], n: int) -> int:
-    counts = Counter(" ".join(words[i : i + n]) for i in range(len(words) - n + 1))
-    most: Any = max(counts.items(), key=lambda item: item[1], default=("", 0))
-    return len(most[0]) * int(most[1])
+def _most_frequent(words: list[str], n: int) -> tuple[tuple[str, ...], int]:
+    counts = Counter(tuple(words[i : i + n]) for i in range(len(words) - n + 1))
+    return max(counts.items(), key=lambda item: item[1], default=((), 0))
 
 
 def _repeated_chars(words: list[str], n: int) -> int:
-    seen: set[str] = set()
+    seen: set[tuple[str, ...]] = set()
     chars = place = 0
     while place + n <= len(words):
-        sequence = "".join(words[place : place + n])
+        sequence = tuple(words[place : place + n])
         if sequence in seen:
-            chars += len(sequence)
+            chars += sum(map(len, sequence))
             place += n
         else:
             seen.add(sequence)

@@ -60,6 +60,7 @@ class ChineseSettings(FilterSettings):
                 max_paragraph_chars_frac=1,
                 max_line_chars_frac=1,
                 max_lines_frac=self.max_lines_frac,
+                count_blanks=False,
                 max_top_frac=self.max_top_frac,
                 max_repeated_frac=self.max_repeated_frac,
             ),

@@ -19,7 +19,7 @@ class GopherRepetitionSettings(FilterSettings):
     Gopher", appendix A.1.1, "Repetition Removal", and table A1. Where the paper leaves a count open
     it is datatrove's: characters are a share of all of the text's, blanks included; the most
     frequent sequence counts with the blanks inside, repeated sequences without, from left to right
-    and without overlap.
+    and without overlap. Sequences are the same when all their words are.
     """
 
     kind: Literal["gopher_repetition"] = "gopher_repetition"
@@ -33,6 +33,8 @@ class GopherRepetitionSettings(FilterSettings):
     """Most characters in them."""
     max_top_frac: Three = [0.20, 0.18, 0.16]
     """Most characters in the most frequent sequence of 2, 3 and 4 words."""
+    count_blanks: bool = True
+    """Count one blank between the words of that sequence, as in English."""
     max_repeated_frac: Six = [0.15, 0.14, 0.13, 0.12, 0.11, 0.10]
     """Most characters in repeated sequences of 5, 6, 7, 8, 9 and 10 words."""
 
@@ -63,7 +65,10 @@ class GopherRepetitionSettings(FilterSettings):
             )
         ]
         for n, most in enumerate(self.max_top_frac, 2):
-            top = share(found.top_chars[:, n - 2], found.chars)
+            top_chars = found.top_chars[:, n - 2]
+            if self.count_blanks:
+                top_chars = top_chars + (n - 1) * found.top_times[:, n - 2]
+            top = share(top_chars, found.chars)
             rules.append((f"over {most:g} of characters in one sequence of {n} words", top > most))
         for n, most in enumerate(self.max_repeated_frac, 5):
             again = share(found.repeated_chars[:, n - 5], found.chars)
