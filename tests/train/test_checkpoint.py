@@ -13,9 +13,10 @@ import pytest
 import torch
 
 from lingloom.errors import RunError
-from lingloom.train import checkpoint
-from lingloom.train.checkpoint import Checkpoints, State, damage
+from lingloom.train import checkpoint, state_files
+from lingloom.train.checkpoint import Checkpoints
 from lingloom.train.settings import CheckpointSettings
+from lingloom.train.state_files import State, damage
 
 both_ways = pytest.mark.parametrize("background", [True, False], ids=["background", "at once"])
 
@@ -159,7 +160,7 @@ def test_a_full_disk_leaves_earlier_checkpoints_whole_and_no_debris(
     checkpoints = store(tmp_path, background=background)
     checkpoints.save(state(1))
     checkpoints.wait()
-    write, written = checkpoint._HashedFile.write, []
+    write, written = state_files._HashedFile.write, []
 
     def full(self, data):
         written.append(len(data))
@@ -167,7 +168,7 @@ def test_a_full_disk_leaves_earlier_checkpoints_whole_and_no_debris(
             raise OSError(28, "No space left on device")
         write(self, data)
 
-    monkeypatch.setattr(checkpoint._HashedFile, "write", full)
+    monkeypatch.setattr(state_files._HashedFile, "write", full)
     with pytest.raises(RunError, match="checkpoint of step 2: the disk is full; .*make room"):
         checkpoints.save(state(2))
         checkpoints.settle()

@@ -9,11 +9,12 @@ from lingloom.errors import DataError, RunError, ShapeError
 from lingloom.models.gpt2 import GPT2Settings
 from lingloom.models.llama import LlamaSettings
 from lingloom.tokens.batch import IGNORE, Batch
-from lingloom.train.checkpoint import Checkpoints, State
+from lingloom.train.checkpoint import Checkpoints
 from lingloom.train.loop import _Loop, train
 from lingloom.train.objectives import next_token
 from lingloom.train.parameters import Parameters
 from lingloom.train.settings import CheckpointSettings, RegulariseSettings, TrainSettings
+from lingloom.train.state_files import State
 
 VOCAB, CONTEXT = 32, 16
 GPT2 = GPT2Settings(vocab=VOCAB, context=CONTEXT, layers=2, heads=2, width=32)

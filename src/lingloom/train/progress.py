@@ -12,12 +12,12 @@ from torch import Tensor
 from ..device import working_dtype
 from ..models.model import NeuralModel
 from ..native.kernels import kernels
-from .checkpoint import State
 from .guard import Guard
 from .optim import check_state
 from .parameters import Parameters, check_fingerprint
 from .regularise import EarlyStopping, WeightAverage
 from .settings import TrainSettings
+from .state_files import State
 from .workers import worker_count
 
 
