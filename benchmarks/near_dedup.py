@@ -27,6 +27,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -123,40 +124,32 @@ def true_pairs(texts: Texts, settings: MinHashSettings) -> np.ndarray:
     return pairs[verified(pairs, {0: texts}, settings) >= THRESHOLD]
 
 
-def tree_bytes(root: int) -> int:
+def tree_bytes(pid: int) -> int:
     """Memory of a process and all below it, shared pages counted once (Linux: Pss)."""
-    parents = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
-        except (OSError, ValueError):
-            continue
-    total, asked = 0, [root]
-    while asked:
-        pid = asked.pop()
-        asked += [child for child, parent in parents.items() if parent == pid]
-        try:
-            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-        except OSError:
-            continue
-        total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) * 1024
+    total = 0
+    with suppress(OSError):  # it may end while we look
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        total = sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) * 1024
+        for children in Path(f"/proc/{pid}/task").glob("*/children"):
+            total += sum(tree_bytes(int(child)) for child in children.read_text().split())
     return total
 
 
 def turn(python: str, script: str, corpus: Path) -> tuple[float, int, dict]:
     """(seconds, peak bytes, answer) of one run."""
-    with tempfile.TemporaryDirectory() as work, tempfile.TemporaryFile() as out:
+    with tempfile.TemporaryDirectory() as work:
+        out, err = (Path(work, name) for name in ("answer.json", "errors.txt"))
         began, peak = time.perf_counter(), 0
         command = [python, HERE / "peers" / script, corpus, work]
-        process = subprocess.Popen(command, stdout=out, stderr=subprocess.PIPE)
+        with out.open("wb") as told, err.open("wb") as complained:
+            process = subprocess.Popen(command, stdout=told, stderr=complained)
         while process.poll() is None:
             peak = max(peak, tree_bytes(process.pid))
-            time.sleep(0.05)
+            time.sleep(0.1)
         seconds = time.perf_counter() - began
         if process.returncode:
-            sys.exit(f"{script} failed:\n{process.stderr.read().decode()[-2000:]}")
-        out.seek(0)
-        return seconds, peak, json.loads(out.read())
+            sys.exit(f"{script} failed:\n{err.read_text()[-2000:]}")
+        return seconds, peak, json.loads(out.read_text())
 
 
 def main() -> None:

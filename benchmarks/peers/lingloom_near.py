@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from buckets import answer, arguments
 
-from lingloom.text.clusters import components, removed
+from lingloom.text.clusters import components, kept
 from lingloom.text.minhash import MinHashSettings, band_hashes, signatures
 from lingloom.text.near import candidate_pairs, verified
 from lingloom.text.texts import Texts
@@ -51,8 +51,8 @@ def main() -> None:
         near = np.concatenate(list(pool.map(compared, np.array_split(pairs, 4))))
     members, roots = components(pairs[near])
     places = np.searchsorted(uids, members)
-    gone = removed(members, roots, "longest", sizes[places], np.zeros(len(members)))
-    answer(ids[np.searchsorted(uids, gone)], "lingloom", "numpy", "pyarrow")
+    gone = kept(members, roots, -sizes[places]) != members
+    answer(ids[places[gone]], "lingloom", "numpy", "pyarrow")
 
 
 if __name__ == "__main__":

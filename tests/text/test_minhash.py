@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from lingloom.text import minhash
 from lingloom.text.minhash import (
@@ -94,10 +95,28 @@ def test_a_text_without_shingles_is_in_no_bucket():
 def test_the_published_choices_of_bands():
     """datasketch with 128 permutations takes 9 bands of 13 at .8, which SlimPajama used, and 25 of
     5 at .5."""
-    assert bands_for(0.8, 128) == (9, 13)
-    assert bands_for(0.5, 128) == (25, 5)
-    bands, rows = bands_for(0.8, 128, miss_weight=0.9)
-    assert rows < 13 < bands * rows <= 128
+    assert bands_for(0.8, 128, 0.5) == (9, 13)
+    assert bands_for(0.5, 128, 0.5) == (25, 5)
+
+
+@pytest.mark.parametrize("threshold", [0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95])
+def test_a_threshold_alone_chooses_bands_that_miss_few(threshold):
+    settings = MinHashSettings(threshold=threshold)
+    assert settings.bands * settings.rows <= 140
+    assert candidate_probability(threshold, settings.bands, settings.rows) > 0.97
+    assert candidate_probability(threshold / 2, settings.bands, settings.rows) < 0.5
+    assert MinHashSettings(**settings.model_dump()) == settings
+
+
+def test_the_default_bands_are_those_of_the_default_threshold():
+    assert MinHashSettings() == MinHashSettings(threshold=0.8)
+    published = MinHashSettings(threshold=0.8, bands=9, rows=13, unit="chars", size=13)
+    assert (published.bands, published.rows) == (9, 13)
+
+
+def test_bands_without_rows_are_refused():
+    with pytest.raises(ValidationError, match="give both of bands and rows, or neither"):
+        MinHashSettings(bands=10)
 
 
 def test_the_probability_of_being_compared():

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lingloom.text import clusters, near
-from lingloom.text.clusters import components, removed
+from lingloom.text.clusters import components, kept
 from lingloom.text.minhash import NOWHERE, MinHashSettings, band_hashes, signatures
 from lingloom.text.near import candidate_pairs, distinct_pairs, verified
 from lingloom.text.shingles import ShingleSettings
@@ -168,18 +168,11 @@ def test_a_long_chain_is_one_cluster():
     assert not roots.any()
 
 
-@pytest.mark.parametrize(
-    ("keep", "gone"),
-    [("earliest", [4, 5, 9]), ("longest", [2, 4, 9]), ("best_source", [2, 5, 9])],
-)
-def test_one_of_each_cluster_stays_by_the_rule(keep, gone):
-    """Clusters 2 4 5 and 8 9; 8 and 9 are alike in all, so the first stays."""
-    members, roots = np.array([2, 4, 5, 8, 9]), np.array([2, 2, 2, 8, 8])
-    sizes, sources = np.array([10, 20, 30, 7, 7]), np.array([1, 0, 1, 0, 0])
-    assert removed(members, roots, keep, sizes, sources).tolist() == gone
-    assert removed(members[:0], roots[:0], keep, sizes[:0], sources[:0]).tolist() == []
-
-
-def test_of_the_best_source_the_longest_stays():
-    sizes, sources = np.array([5, 9, 9]), np.array([0, 0, 1])
-    assert removed(np.arange(3), np.zeros(3, int), "best_source", sizes, sources).tolist() == [0, 2]
+def test_of_each_cluster_the_least_rank_stays_and_of_several_the_least_uid():
+    """Clusters 2 4 5, 8 9 and 11 12; of 8 and 9, alike in rank, the first stays."""
+    members, roots = np.array([2, 4, 5, 8, 9, 11, 12]), np.array([2, 2, 2, 8, 8, 11, 11])
+    ranks = np.array([3, 2, 1, 7, 7, -0.5, -1])
+    assert kept(members, roots, ranks).tolist() == [5, 5, 5, 8, 8, 12, 12]
+    order = np.array([3, 6, 0, 5, 2, 1, 4])
+    assert kept(members[order], roots[order], ranks[order]).tolist() == [8, 12, 5, 12, 5, 5, 8]
+    assert kept(members[:0], roots[:0], ranks[:0]).tolist() == []

@@ -1,16 +1,11 @@
 """Clusters of near-duplicates, and which document of each is kept."""
 
 import ctypes
-from typing import Literal
 
 import numpy as np
 
 from ..native.kernels import kernels
 from .shingles import pointer
-
-Keep = Literal["longest", "earliest", "best_source"]
-"""Which document of a cluster stays: the longest; the one with the least uid; or the one from the
-source that ranks first, and of several the longest. Ties go to the least uid."""
 
 
 def components(edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -52,28 +47,20 @@ def _twin_components(edges: list[list[int]], nodes: int) -> list[int]:
     return [find(node) for node in range(nodes)]
 
 
-def removed(
-    members: np.ndarray,
-    roots: np.ndarray,
-    keep: Keep,
-    sizes: np.ndarray,
-    source_ranks: np.ndarray,
-) -> np.ndarray:
-    """int64, sorted: the uids that go, all but one of each cluster.
+def kept(members: np.ndarray, roots: np.ndarray, ranks: np.ndarray) -> np.ndarray:
+    """int64 (K,): for each member the uid that stays of its cluster, itself or another.
+
+    The one of the least rank (minus its length, where the longest stays), and of several the least
+    uid.
 
     Args:
         members: uids, as `components` gives them.
         roots: the cluster of each.
-        keep: the rule.
-        sizes: (K,) the length of each member, in whatever unit; only 'earliest' does not look.
-        source_ranks: (K,) where the source of each member ranks, 0 first; for 'best_source'.
+        ranks: (K,) numbers, one for each member.
     """
-    ranks = {
-        "earliest": (members,),
-        "longest": (members, -sizes),
-        "best_source": (members, -sizes, source_ranks),
-    }[keep]
-    order = np.lexsort((*ranks, roots))
-    first = np.ones(len(order), bool)
-    first[1:] = roots[order][1:] != roots[order][:-1]
-    return np.sort(members[order[~first]])
+    order = np.lexsort((members, ranks, roots))
+    fresh = np.ones(len(order), bool)
+    fresh[1:] = roots[order][1:] != roots[order][:-1]
+    stays = np.empty_like(members)
+    stays[order] = members[order][fresh][np.cumsum(fresh) - 1]
+    return stays
