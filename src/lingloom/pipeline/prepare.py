@@ -8,14 +8,17 @@ data/figures.json      what was read, kept and dropped; written last: with it th
 """
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..errors import DataError
 from ..recipe import Recipe
 from ..runs import RunFolder
+from ..text.corpus.opened import Corpus, corpus_of
+from ..text.document import Document
 from ..text.prepare import TextStats
 from ..text.prepare import prepare as read_clean_split
 from ..text.setaside import JsonlSink
@@ -27,6 +30,9 @@ from ..tokens.write import ShardStats, write_shards
 from .events import Event
 
 FIGURES = "data/figures.json"
+
+Documents = Callable[[], Iterator[tuple[str, Document]]]
+"""Gives every (split, document), as often as it is called."""
 
 
 @dataclass(frozen=True)
@@ -68,18 +74,63 @@ def prepare(recipe: Recipe, run: RunFolder) -> Generator[Event, None, Data]:
     """
     if run.read_json(FIGURES) is not None:
         return open_data(run)
+    corpus = corpus_of(recipe.text)
     spool = run.data / ".documents.arrow"
     try:
-        stats = yield from _read(recipe, run, spool)
-        tokenizer = yield from _train_tokenizer(recipe, run, spool)
-        yield from _write(tokenizer, run, spool)
+        if corpus is not None:
+            documents: Documents = partial(_of_corpus, corpus)
+            figures = yield from _look(corpus, recipe)
+        else:
+            documents = partial(read_spool, spool)
+            figures = yield from _read(recipe, run, spool)
+        tokenizer = yield from _train_tokenizer(recipe, run, documents)
+        yield from _write(tokenizer, run, documents)
     finally:
         spool.unlink(missing_ok=True)
-    run.write_json(FIGURES, stats.as_dict())
+    run.write_json(FIGURES, figures)
     return open_data(run)
 
 
-def _read(recipe: Recipe, run: RunFolder, spool: Path) -> Generator[Event, None, TextStats]:
+def _of_corpus(corpus: Corpus) -> Iterator[tuple[str, Document]]:
+    """The documents of a corpus that a run sees; the test split is left for the last judgement."""
+    yield from (("heldout", document) for document in corpus.documents("validation"))
+    yield from (("train", document) for document in corpus.documents("train"))
+
+
+def _look(corpus: Corpus, recipe: Recipe) -> Generator[Event, None, dict[str, Any]]:
+    """What the corpus says of itself, in the words of a run."""
+    yield Event("text", "begin", {"read": recipe.text.entries})
+    begun, made = time.perf_counter(), corpus.manifest
+    kept = {"heldout": made["kept"]["validation"], "train": made["kept"]["train"]}
+    for split, figures in kept.items():
+        if not figures["copies"]:
+            raise DataError(
+                f"{corpus.folder}: its {split} split holds no document; make the corpus again from "
+                "more text, or with a larger split.validation_frac"
+            )
+    stats = {
+        "documents": made["documents"],
+        "set_aside": made["set_aside"],
+        "bytes_read": sum(file["bytes"] for file in made["inputs"]),
+        "kept": {split: figures["copies"] for split, figures in kept.items()},
+        "kept_bytes": {split: figures["bytes"] for split, figures in kept.items()},
+        "dropped": {reason: n for reason, (n, _) in made["dropped"].items()},
+        "dropped_bytes": sum(size for _, size in made["dropped"].values()),
+        "files": made["inputs"],
+        "by_source": {
+            name: {
+                "kept": source["kept"],
+                "kept_bytes": source["kept_bytes"],
+                "dropped": sum(n for n, _ in source["dropped"].values()),
+            }
+            for name, source in made["sources"].items()
+        },
+    }
+    yield Event("text", "end", stats | {"seconds_s": time.perf_counter() - begun})
+    return stats
+
+
+def _read(recipe: Recipe, run: RunFolder, spool: Path) -> Generator[Event, None, dict[str, Any]]:
     yield Event("text", "begin", {"read": recipe.text.entries})
     begun, stats, read = time.perf_counter(), TextStats(), 0
     with (
@@ -97,18 +148,18 @@ def _read(recipe: Recipe, run: RunFolder, spool: Path) -> Generator[Event, None,
                 f"'{split}'; {remedy} text.heldout_frac (now {recipe.text.heldout_frac:g}) or read "
                 "more text"
             )
-    facts = stats.as_dict() | {"seconds_s": time.perf_counter() - begun}
-    yield Event("text", "end", facts)
-    return stats
+    figures = stats.as_dict()
+    yield Event("text", "end", figures | {"seconds_s": time.perf_counter() - begun})
+    return figures
 
 
 def _train_tokenizer(
-    recipe: Recipe, run: RunFolder, spool: Path
+    recipe: Recipe, run: RunFolder, documents: Documents
 ) -> Generator[Event, None, Tokenizer]:
     settings: Any = recipe.tokens
     yield Event("tokenizer", "begin", {"kind": settings.kind})
     begun = time.perf_counter()
-    texts: Iterator[str] = (d.text for split, d in read_spool(spool) if split == "train")
+    texts: Iterator[str] = (d.text for split, d in documents() if split == "train")
     tokenizer: Tokenizer = settings.train(texts)
     tokenizer.save(run.data)
     facts = {"vocab": tokenizer.vocab, "seconds_s": time.perf_counter() - begun}
@@ -116,9 +167,9 @@ def _train_tokenizer(
     return tokenizer
 
 
-def _write(tokenizer: Tokenizer, run: RunFolder, spool: Path) -> Iterator[Event]:
+def _write(tokenizer: Tokenizer, run: RunFolder, documents: Documents) -> Iterator[Event]:
     yield Event("shards", "begin")
     begun, stats = time.perf_counter(), ShardStats()
-    for stats in write_shards(read_spool(spool), tokenizer, run.data):
+    for stats in write_shards(documents(), tokenizer, run.data):
         yield Event("shards", "progress", {"tokens": stats.tokens})
     yield Event("shards", "end", {"tokens": stats.tokens, "seconds_s": time.perf_counter() - begun})

@@ -4,6 +4,7 @@ import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
+from .corpus.opened import corpus_of
 from .installed import COLLECTIONS
 from .places import PACKED, format_of, places
 from .read import TextSettings
@@ -22,6 +23,9 @@ def text_bytes(settings: TextSettings) -> float:
     Raises:
         RecipeError, MissingError: as `read.documents`.
     """
+    corpus = corpus_of(settings)
+    if corpus is not None:
+        return float(corpus.kept_bytes("train") + corpus.kept_bytes("validation"))
     by_suffix = settings.format == "auto"
     return sum(
         size

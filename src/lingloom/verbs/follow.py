@@ -58,6 +58,23 @@ class Follower:
         for line in plan_lines(facts["plan"], detail=False):
             story(line)
 
+    # ------------------------------------------------------------------ a corpus
+
+    def _corpus_begin(self, facts: Any) -> None:
+        story(f"corpus     {facts['path']}, {facts['workers']} workers")
+
+    def _corpus_progress(self, facts: Any) -> None:
+        done, tasks, taken = facts["done"], facts["tasks"], facts["seconds_s"]
+        line = f"{facts['stage']:<20} {done:,}/{tasks:,}"
+        if done == tasks:
+            self._done(f"           {line}; {time_text(taken)}")
+        else:
+            left = time_text(taken / done * (tasks - done))
+            self._over(f"           {line}  {left} left in this stage")
+
+    def _corpus_stopped(self, facts: Any) -> None:
+        self.stopped = True
+
     # ------------------------------------------------------------------ text and tokens
 
     def _text_begin(self, facts: Any) -> None:

@@ -9,6 +9,7 @@ from ..measure.perplexity import MeasureSettings, perplexity
 from ..recipe import Recipe
 from ..runs import RunFolder, find_run
 from ..settings import Settings
+from ..text.corpus.opened import corpus_of
 from ..text.prepare import TextStats, prepare
 from ..text.read import TextSettings
 from ..text.setaside import JsonlSink
@@ -37,7 +38,14 @@ def run(arguments: list[str]) -> int:
     _refuse_idle(settings.text, words.overrides)
     model = load(folder.path)
     where: dict[str, Any]
-    if settings.text.entries:
+    corpus = corpus_of(TextSettings(read=settings.text.read))
+    if corpus is not None:
+        split = "test" if "test" in corpus.splits else "validation"
+        documents = corpus.documents(split)
+        measured = perplexity(model.model, documents, model.tokenizer, settings.measure)
+        where = {"text": f"the {split} split of {corpus.folder}"}
+        story(where["text"])
+    elif settings.text.entries:
         stats = TextStats()
         with (
             JsonlSink(folder.path / "measured" / "dropped.jsonl") as dropped,

@@ -1,5 +1,10 @@
-"""`lingloom show RUN [batch|recipe|losses]`: what the model really saw, and how it went."""
+"""`lingloom show RUN [batch|recipe|losses]`: what the model really saw, and how it went.
 
+Of a corpus: `lingloom show CORPUS [dropped|sources|duplicates|holdout]`, in show_corpus.py.
+"""
+
+from collections.abc import Collection
+from pathlib import Path
 from typing import Any
 
 from pydantic import NonNegativeInt, PositiveInt
@@ -9,6 +14,7 @@ from ..loading import COMMAND_LINE
 from ..runs import RunFolder, find_run
 from ..settings import Settings
 from ..tokens.tokenizer import END, Tokenizer
+from . import show_corpus
 from .console import answer, read_words
 
 
@@ -18,7 +24,7 @@ class ShowSettings(Settings):
     step: NonNegativeInt = 0
     """Which step's batch to show, from 0."""
     rows: PositiveInt = 4
-    """How many of its sequences."""
+    """How many of its sequences; of a corpus, how many documents of each kind."""
     lines: PositiveInt = 24
     """How many lines the losses take."""
 
@@ -31,11 +37,23 @@ def run(arguments: list[str]) -> int:
     from ..loading import load as load_settings
 
     settings = load_settings(ShowSettings, {}, words.overrides)
+    name = words.names[0]
+    if Path(name, "manifest.json").is_file():
+        from ..text.corpus.opened import Corpus
+
+        view = words.names[1] if len(words.names) > 1 else "corpus"
+        _require_view(view, show_corpus.VIEWS)
+        show_corpus.VIEWS[view](Corpus(name), settings.rows, words.json)
+        return 0
     view = words.names[1] if len(words.names) > 1 else "run"
-    if view not in VIEWS:
-        raise RecipeError(f"'{view}' ({COMMAND_LINE}): show takes {', '.join(VIEWS)}")
-    VIEWS[view](find_run(words.names[0]), settings, words.json)
+    _require_view(view, VIEWS)
+    VIEWS[view](find_run(name), settings, words.json)
     return 0
+
+
+def _require_view(view: str, views: Collection[str]) -> None:
+    if view not in views:
+        raise RecipeError(f"'{view}' ({COMMAND_LINE}): show takes {', '.join(views)}")
 
 
 def _run(run: RunFolder, settings: ShowSettings, as_json: bool) -> None:

@@ -2,11 +2,12 @@
 
 VERBS = {
     "demo": ("[key=value ...]", "the whole way on text that is already here · 演示全过程"),
+    "clean": ("RECIPE [key=value ...]", "piles of raw files to a training corpus · 清洗"),
     "plan": ("RECIPE [key=value ...]", "memory, minutes and disk before the first step · 预估"),
     "train": ("RECIPE|RUN [key=value ...]", "a new run, or go on with a stopped one · 训练或续训"),
     "ask": ('RUN "prompt" [key=value ...]', "generate text · 生成"),
     "measure": ("RUN [key=value ...]", "perplexity and bits per byte of any text · 评测"),
-    "show": ("RUN [batch|recipe|losses] [key=value ...]", "what the model really saw · 查看"),
+    "show": ("RUN|CORPUS [VIEW] [key=value ...]", "what the model saw, what was dropped · 查看"),
     "prove": ("RUN", "self-tests on this very run, with the numbers · 自证"),
     "export": ("RUN DIR", "a Hugging Face folder that transformers opens · 导出"),
     "doctor": ("", "what is installed, what is missing, how to mend it · 体检"),

@@ -7,8 +7,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from ...errors import DataError
+from ...errors import DataError, RecipeError
 from ..document import Document
+from ..read import TextSettings
 from .manifest import FORMAT, MANIFEST
 
 _ROWS = 256
@@ -31,6 +32,10 @@ class Corpus:
         """The splits that hold documents."""
         return [name for name, kept in self.manifest["kept"].items() if kept["documents"]]
 
+    def kept_bytes(self, split: str) -> int:
+        """Bytes of text in a split, repeated documents counted each time."""
+        return int(self.manifest["kept"][split]["bytes"])
+
     def documents(self, split: str) -> Iterator[Document]:
         """The documents of one split, in order; those of weighted sources as often as they come."""
         for file in self.manifest["files"]:
@@ -44,9 +49,30 @@ class Corpus:
                 yield from batch.to_pylist()
 
 
-def is_corpus(folder: str | Path) -> bool:
-    """Whether a folder holds a finished corpus."""
-    return Path(folder, MANIFEST).is_file()
+def corpus_of(settings: TextSettings) -> Corpus | None:
+    """The corpus that `text.read` names; None if it names raw text.
+
+    Raises:
+        RecipeError: other text, or another key of `text`, is given with it.
+        DataError: as Corpus.
+    """
+    folders = [e for e in settings.entries if Path(e, MANIFEST).is_file()]
+    if not folders:
+        return None
+    (folder, *others) = settings.entries
+    if others:
+        raise RecipeError(
+            f"text.read: '{folders[0]}' is a cleaned corpus and is read by itself; to add other "
+            "text, name it in the corpus's own recipe and make the corpus again"
+        )
+    default = TextSettings(read=settings.read)
+    for name in TextSettings.model_fields:
+        if getattr(settings, name) != getattr(default, name):
+            raise RecipeError(
+                f"text.{name}: has no effect on '{folder}', which was cleaned and split when it "
+                "was made; set it in the corpus's own recipe, or leave it out"
+            )
+    return Corpus(folder)
 
 
 def _documents(path: Path) -> Iterator[Document]:

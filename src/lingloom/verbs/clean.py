@@ -1,0 +1,62 @@
+"""`lingloom clean RECIPE`: from piles of raw files to a training corpus."""
+
+from typing import Any
+
+from ..recipe import CorpusRecipe, read_corpus
+from .console import answer, bytes_text, read_words, story
+from .follow import Follower, stopping
+
+REASONS = 12
+"""How many reasons of dropping are listed."""
+
+
+def run(arguments: list[str]) -> int:
+    """Clean to the end or until stopped; the exit code."""
+    words = read_words("clean", arguments, needs=1, takes=1, schema=CorpusRecipe)
+    if words is None:
+        return 0
+    from ..pipeline.corpus import clean
+
+    recipe, follower = read_corpus(words.names[0], words.overrides), Follower()
+    figures: dict[str, Any] = {}
+    with stopping() as stop:
+        for event in clean(recipe, stop):
+            follower(event)
+            if event.stage == "corpus" and event.what == "end":
+                figures = dict(event.facts["manifest"])
+    if follower.stopped:
+        story("stopped; everything finished is kept; the same command goes on")
+        return 130
+    if words.json:
+        answer({"corpus": recipe.out, **figures})
+        return 0
+    for line in lines(figures):
+        print(line)
+    story(f"next       lingloom show {recipe.out} dropped      what was left out, and why")
+    story(f"           lingloom train RECIPE text.read={recipe.out}")
+    return 0
+
+
+def lines(figures: dict[str, Any]) -> list[str]:
+    """A corpus as a person reads it; what came in adds up."""
+    kept = figures["kept"]
+    documents = sum(split["documents"] for split in kept.values())
+    dropped = sum(n for n, _ in figures["dropped"].values())
+    out = [
+        f"in         {figures['documents'] + figures['set_aside']:,} = {documents:,} kept + "
+        f"{dropped:,} dropped + {figures['set_aside']:,} set aside"
+    ]
+    for name, split in kept.items():
+        again = split["copies"] - split["documents"]
+        out.append(
+            f"{name:<10} {split['documents']:,} documents, {bytes_text(split['bytes'])}"
+            + (f", {again:,} of them read again by weight" if again else "")
+        )
+    reasons = list(figures["dropped"].items())
+    out += [f"dropped    {n:,}  {reason}" for reason, (n, _) in reasons[:REASONS]]
+    if len(reasons) > REASONS:
+        out.append(f"           and {len(reasons) - REASONS} more reasons")
+    out += [f"masked     {n:,}  {kind}" for kind, n in figures["masked"].items()]
+    for name, audit in (figures.get("audit") or {}).items():
+        out.append(f"audit      {name}: {audit}")
+    return out
