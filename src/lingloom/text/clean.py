@@ -5,12 +5,15 @@ there is anything to do.
 """
 
 import re
+from collections import Counter
 from typing import Literal
 from unicodedata import is_normalized, normalize
 
 from pydantic import NonNegativeInt
 
 from ..settings import Settings
+from .mask import Kind, masked
+from .repair import converted, half_width, unmangled, without_markup
 
 
 class CleanSettings(Settings):
@@ -22,6 +25,19 @@ class CleanSettings(Settings):
     strip_control: bool = True
     """Remove control characters, byte order marks, soft hyphens, zero-width spaces and direction
     marks; tab and line end stay, other line ends become one."""
+    markup: bool = False
+    """Remove HTML tags, and turn entities into the characters they stand for."""
+    mojibake: bool = False
+    """Mend text whose UTF-8 was once read as another encoding (schÃ¶n), where there are signs of
+    it; needs ftfy. Chinese characters and punctuation are never touched."""
+    width: Literal["none", "half"] = "none"
+    """half: full-width letters and digits become plain ones; Chinese punctuation stays."""
+    chinese: Literal["none", "simplified", "traditional"] = "none"
+    """Convert Chinese to one script; needs OpenCC. Japanese texts are left as they are."""
+    mask: list[Kind] = []
+    """Personal data to replace by a word such as [EMAIL], and to count: email; id (Chinese identity
+    numbers) and card where the check digit is right; mobile (Chinese); phone (with a country code,
+    or in a common national form); ip (public addresses)."""
     strip_blanks: bool = True
     """Remove blanks at line ends, blank lines at both ends, and all but one of a run of them."""
     min_chars: NonNegativeInt = 1
@@ -52,8 +68,23 @@ def clean(text: str, settings: CleanSettings) -> str:
     return clean_all([text], settings)[0]
 
 
-def clean_all(texts: list[str], settings: CleanSettings) -> list[str]:
-    """Each of `texts` made regular; whether there is anything to do is asked once for all."""
+def clean_all(
+    texts: list[str], settings: CleanSettings, counts: Counter[str] | None = None
+) -> list[str]:
+    """Each of `texts` made regular; whether there is anything to do is asked once for all.
+
+    Args:
+        texts: as they were read.
+        settings: what to do.
+        counts: how often each kind of personal data was masked is added to it.
+
+    Raises:
+        MissingError: there is text that needs ftfy or OpenCC, and it is not installed.
+    """
+    if settings.markup:
+        texts = [without_markup(text) for text in texts]
+    if settings.mojibake:
+        texts = [unmangled(text) for text in texts]
     joined = _BETWEEN.join(texts)
     odd = _has_odd(joined)
     if settings.strip_control and odd:
@@ -62,6 +93,12 @@ def clean_all(texts: list[str], settings: CleanSettings) -> list[str]:
     if settings.normalise == "nfkc" or (settings.normalise == "nfc" and odd):
         form: Literal["NFC", "NFKC"] = "NFC" if settings.normalise == "nfc" else "NFKC"
         texts = [_normal(form, text) for text in texts]
+    if settings.width == "half":
+        texts = [half_width(text) for text in texts]
+    if settings.chinese != "none":
+        texts = [converted(text, settings.chinese) for text in texts]
+    if settings.mask:
+        texts = masked(texts, settings.mask, Counter() if counts is None else counts)
     if settings.strip_blanks and _may_have_blanks(joined, len(texts)):
         texts = [_without_blanks(text) for text in texts]
     return texts

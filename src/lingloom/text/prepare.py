@@ -35,6 +35,8 @@ class TextStats:
     """Documents dropped, by reason."""
     dropped_bytes: int = 0
     """UTF-8 bytes of their cleaned text."""
+    masked: Counter[str] = field(default_factory=Counter)
+    """Finds of personal data that were replaced, by kind."""
     by_source: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     """For each source: documents 'kept' and 'dropped', and 'kept_bytes'."""
 
@@ -75,6 +77,7 @@ class TextStats:
             "kept_bytes": dict(self.kept_bytes),
             "dropped": dict(self.dropped),
             "dropped_bytes": self.dropped_bytes,
+            "masked": dict(self.masked),
             "files": [asdict(f) for f in self.files],
             "by_source": {name: dict(counts) for name, counts in self.by_source.items()},
         }
@@ -128,7 +131,7 @@ def _judge(
     dropped: Sink,
     stats: TextStats,
 ) -> Iterator[tuple[str, Document]]:
-    texts = clean_all([document.text for document in batch], settings.clean)
+    texts = clean_all([document.text for document in batch], settings.clean, stats.masked)
     raws = [text.encode() for text in texts]
     digests = [digest_of_bytes(raw) for raw in raws]
     reasons = [too_short(text, settings.clean) for text in texts]

@@ -42,7 +42,7 @@ class CleanTask:
     def run(self) -> dict[str, Any]:
         table = mapped(Path(self.folder, self.part))
         counts: Counter[str] = Counter()
-        texts = clean_all(table["text"].to_pylist(), self.clean)
+        texts = clean_all(table["text"].to_pylist(), self.clean, counts)
         short = [too_short(text, self.clean) for text in texts]
         urls = table["url"].to_pylist()
         batch = TextBatch(Texts.of_strings(texts), urls, table["source"].to_pylist())
