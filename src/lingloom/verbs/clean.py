@@ -57,6 +57,23 @@ def lines(figures: dict[str, Any]) -> list[str]:
     if len(reasons) > REASONS:
         out.append(f"           and {len(reasons) - REASONS} more reasons")
     out += [f"masked     {n:,}  {kind}" for kind, n in figures["masked"].items()]
-    for name, audit in (figures.get("audit") or {}).items():
-        out.append(f"audit      {name}: {audit}")
+    return out + _audit(figures["audit"])
+
+
+def _audit(audit: dict[str, Any]) -> list[str]:
+    """What planting near-duplicates has shown."""
+    out = []
+    for script, found in audit.items():
+        if script == "removed":
+            what = "removed near-duplicates are as similar to the document kept"
+            out.append(f"audit      {_share(found)} {what}")
+            continue
+        recall, precision = _share(found["recall"]), _share(found["precision"])
+        out.append(f"audit      {script}: recall {recall}, precision {precision}")
     return out
+
+
+def _share(found: dict[str, Any]) -> str:
+    if found["frac"] is None:
+        return "not measured (no such documents)"
+    return f"{found['frac']:.4f} [{found['low']:.4f}, {found['high']:.4f}] (95%, n={found['n']:,})"

@@ -10,6 +10,7 @@ from ...errors import DataError
 from ..read import all_places
 from ..setaside import listed
 from .arranging import Layout, layout, scatter_tasks
+from .audit import audit_task
 from .budget import Budget, budget
 from .cleaning import clean_tasks
 from .duplicates import ClusterTask, exact_tasks, pair_tasks, verify_tasks
@@ -53,6 +54,7 @@ class Built:
     verified_keys: list[str] = field(default_factory=list)
     clusters: dict[str, Any] = field(default_factory=dict)
     cluster_key: str = ""
+    audit: dict[str, Any] = field(default_factory=dict)
     scattered: list[dict[str, Any]] = field(default_factory=list)
     scattered_keys: list[str] = field(default_factory=list)
     layout: Layout = Layout(1, 1, 1)
@@ -137,6 +139,9 @@ def _find_duplicates(
     whole = tuple(parts), tuple(built.verified_keys)
     clustering = [ClusterTask(str(work), built.cluster_key, *whole)]
     (built.clusters,) = yield from _stage("clusters", clustering, executor, built)
+    if dedup.audit:
+        auditing = [audit_task(work, parts, built.exact_keys, built.cluster_key, dedup)]
+        (built.audit,) = yield from _stage("audit", auditing, executor, built)
 
 
 def _arrange(settings: CorpusSettings, work: Path, executor: Executor, built: Built) -> Stages:

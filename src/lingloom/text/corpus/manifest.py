@@ -65,6 +65,7 @@ def manifest(settings: CorpusSettings, work: Path, built: Built) -> dict[str, An
         "sources": sources,
         "inputs": [read["report"] for read in built.read],
         "duplicates": _duplicates(work, built),
+        "audit": built.audit,
         "benchmarks": _benchmarks(built),
         "masked": _sum(part["masked"] for part in built.cleaned),
         "shortened": sum(part["shortened"] for part in built.scattered),

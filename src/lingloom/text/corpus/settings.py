@@ -3,7 +3,14 @@
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, field_validator
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
 
 from ...settings import AnyKind, Kinds, Settings
 from ..decontaminate import DecontaminateSettings
@@ -38,6 +45,14 @@ class DedupSettings(Settings):
     audit: bool = False
     """Plant near-duplicates of known similarity among a sample of the documents, and measure which
     of them are found and which removals are right. Does not change what is written."""
+
+    @model_validator(mode="after")
+    def _can_be_audited(self) -> "DedupSettings":
+        if self.audit and not self.near:
+            raise ValueError("audit measures how near-duplicates are found; set near=true with it")
+        if self.audit and self.minhash.unit != "tokens":
+            raise ValueError("audit plants by tokens; set minhash.unit=tokens with it")
+        return self
 
 
 class SplitSettings(Settings):
