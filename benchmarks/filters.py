@@ -110,8 +110,8 @@ def compare(paths: list[Path], python: str, rounds: int, own_marks: bool) -> Non
     print_numbers(texts, np.array(answer["numbers"]))
     ours, peer, tokenise = map(statistics.median, (ours_s, peer_s, tokenise_s))
     print(
-        f"Gopher quality + repetition, MB/s: ours {megabytes / ours:.1f}; datatrove with words given "
-        f"{megabytes / peer:.2f}, with its own {megabytes / (peer + tokenise):.2f}; "
+        f"Gopher quality + repetition, MB/s: ours {megabytes / ours:.1f}; datatrove with words "
+        f"given {megabytes / peer:.2f}, with its own {megabytes / (peer + tokenise):.2f}; "
         f"ratio {peer / ours:.0f}x, {(peer + tokenise) / ours:.0f}x"
     )
 

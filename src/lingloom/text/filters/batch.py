@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from ..language import identify
 from ..statistics import Repetition, Statistics, repetition, statistics
 from ..texts import Texts
 
@@ -37,6 +38,11 @@ class TextBatch:
         if asked not in self._statistics:
             self._statistics[asked] = statistics(self.texts, *asked)
         return self._statistics[asked]
+
+    @cached_property
+    def languages(self) -> list[tuple[str, float]]:
+        """(language, how sure from 0 to 1) of each text; see `language.identify`."""
+        return identify(self.strings)
 
     @cached_property
     def repetition(self) -> Repetition:

@@ -30,7 +30,7 @@ class FilterSettings(Settings):
         """The texts as this family would have them; `texts` itself where it changes none."""
         return texts
 
-    def files(self) -> list[Path]:
+    def files_read(self) -> list[Path]:
         """The files on which the verdicts depend besides the settings."""
         return []
 
