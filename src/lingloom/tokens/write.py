@@ -185,7 +185,9 @@ class _Writer:
         data = encoded.ids.data.cast("B")
         self.hash.update(data)
         ids.write(data)
-        documents, tokens = 0, self.stats.tokens
+        found: list[tuple[int, int, int]] = []
+        written = bytearray()
+        tokens = self.stats.tokens
         for length, size, name in zip(
             encoded.piece_tokens, encoded.piece_bytes, encoded.ends, strict=True
         ):
@@ -193,15 +195,16 @@ class _Writer:
             self.open_bytes += size
             if name is None:
                 continue
-            written = name.encode()
-            self.name_bytes += len(written)
-            names.write(written)
-            rows.write(np.array((self.start, self.open_bytes, self.name_bytes), ROW).tobytes())
-            documents, tokens, self.open_bytes = documents + 1, tokens + 1, 0
+            written += name.encode()
+            found.append((self.start, self.open_bytes, self.name_bytes + len(written)))
+            tokens, self.open_bytes = tokens + 1, 0
             self.start = tokens
+        self.name_bytes += len(written)
+        names.write(written)
+        rows.write(np.array(found, ROW).tobytes())
         self.stats = replace(
             self.stats,
-            documents=self.stats.documents + documents,
+            documents=self.stats.documents + len(found),
             text_bytes=self.stats.text_bytes + sum(encoded.piece_bytes),
             tokens=tokens,
         )
