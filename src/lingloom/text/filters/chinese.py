@@ -42,6 +42,8 @@ class ChineseSettings(FilterSettings):
     """Fewest lines that end a sentence."""
     more_terminals: str = "…；：”’」』）"
     """Characters that end a sentence besides those of Unicode. Ours: verse and speech end so."""
+    max_ellipsis_lines_frac: Fraction = 0.3
+    """Most lines that end with an ellipsis. Gopher's number, which FineWeb-2 kept."""
     max_repeated_chars_frac: Fraction = 0.1
     """Most characters in lines that stood in the document before."""
     max_newlines_per_word: NonNegativeFloat = 0.178
@@ -76,6 +78,7 @@ class ChineseSettings(FilterSettings):
                 max_words=self.max_words,
                 min_word_chars=1,
                 max_word_chars=self.max_word_chars,
+                max_ellipsis_lines_frac=self.max_ellipsis_lines_frac,
                 min_alpha_words_frac=self.min_alpha_words_frac,
                 min_stop_words=self.min_stop_words,
                 stop_words=self.stop_words,
