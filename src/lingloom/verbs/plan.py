@@ -1,11 +1,17 @@
-"""`lingloom plan RECIPE`: memory, minutes and disk before the first step."""
+"""`lingloom plan RECIPE`: memory, minutes and disk before the first step.
+
+Of a cleaning recipe, from a sample of its own text; `size=5TB` plans for that much text like it.
+"""
 
 import json
+from dataclasses import asdict
 
+from ..errors import RecipeError
+from ..loading import COMMAND_LINE
 from ..plan.band import Band
 from ..plan.plan import Plan
-from ..recipe import Recipe, read
-from .console import answer, bytes_text, count_text, read_words, time_text
+from ..recipe import Recipe, is_of_a_corpus, read, read_corpus
+from .console import Words, answer, bytes_text, count_text, read_words, time_text
 
 
 def run(arguments: list[str]) -> int:
@@ -13,6 +19,8 @@ def run(arguments: list[str]) -> int:
     words = read_words("plan", arguments, needs=1, takes=1, schema=Recipe)
     if words is None:
         return 0
+    if is_of_a_corpus(words.names[0]):
+        return _run_corpus(words)
     from ..device import prepare_allocator
     from ..pipeline.estimate import plan_recipe
 
@@ -24,6 +32,40 @@ def run(arguments: list[str]) -> int:
         for line in lines(plan, detail=True):
             print(line)
     plan.require()
+    return 0
+
+
+def _run_corpus(words: Words) -> int:
+    from ..plan.corpus import plan_corpus
+    from ..text.corpus.settings import size_in_bytes
+
+    sizes = [word for word in words.overrides if word.startswith("size=")]
+    recipe = read_corpus(words.names[0], [w for w in words.overrides if w not in sizes])
+    try:
+        size = size_in_bytes(sizes[-1].removeprefix("size=")) if sizes else None
+    except ValueError as error:
+        raise RecipeError(f"size ({COMMAND_LINE}): {error}") from None
+    plan = plan_corpus(recipe, size)
+    if words.json:
+        answer(asdict(plan))
+        return 0
+    print(
+        f"plan       {bytes_text(plan.text_bytes)} of text, {plan.workers} workers; from "
+        f"{bytes_text(plan.sample_bytes)} cleaned here in {time_text(plan.sample_seconds_s)}, of "
+        f"which {plan.kept_frac:.0%} was kept"
+    )
+    hours = plan.core_hours
+    print(f"time       {_band(plan.seconds_s, time_text)}")
+    print(f"           {hours.value:,.2f} core hours ({hours.low:,.2f} to {hours.high:,.2f})")
+    for term in sorted(plan.seconds, key=lambda t: -t.amount.value):
+        print(f"    {term.name:<24} {_band(term.amount, time_text)}")
+    print(
+        f"memory     {_band(plan.memory, bytes_text)}; at most what memory={recipe.memory} allows"
+    )
+    print(f"disk       {_band(plan.disk_bytes, bytes_text)}")
+    for term in sorted(plan.disk, key=lambda t: -t.amount.value):
+        print(f"    {term.name:<24} {_band(term.amount, bytes_text)}")
+    print("           note: more text repeats more of itself, so later stages may take less")
     return 0
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..clusters import components
+from ..clusters import components, kept
 from ..decontaminate import hash_ranges
 from ..minhash import MinHashSettings
 from ..near import candidate_pairs, verified
@@ -138,20 +138,13 @@ class ClusterTask:
             of_part = members >> ROW_BITS == i
             table = mapped(Path(self.folder, f"{self.parts[i]}.arrow"))
             ranks[of_part] = table["rank"].to_numpy()[members[of_part] & (1 << ROW_BITS) - 1]
-        order = np.lexsort((members, ranks, roots))
-        members, roots = members[order], roots[order]
-        starts = np.flatnonzero(np.r_[True, roots[1:] != roots[:-1]]) if len(roots) else roots
-        sizes = np.diff(np.r_[starts, len(roots)])
-        kept = np.repeat(members[starts], sizes)
-        gone = members != kept
-        by_number = np.argsort(members[gone])
+        stays = kept(members, roots, ranks)
+        gone = members != stays
+        sizes = np.unique(roots, return_counts=True)[1]
         write_arrays(
-            Path(self.folder, self.key),
-            removed=members[gone][by_number],
-            kept=kept[gone][by_number],
-            sizes=sizes,
+            Path(self.folder, self.key), removed=members[gone], kept=stays[gone], sizes=sizes
         )
-        return {"removed": int(gone.sum()), "clusters": len(starts)}
+        return {"removed": int(gone.sum()), "clusters": len(sizes)}
 
 
 def exact_tasks(folder: Path, parts: Sequence[str], ranges: int) -> list[ExactTask]:

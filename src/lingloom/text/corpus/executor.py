@@ -1,5 +1,6 @@
 """Where tasks run: in processes here or on a Ray cluster; the same tasks, the same bytes out."""
 
+import logging
 import os
 import threading
 import time
@@ -115,7 +116,7 @@ class Ray:
                 num_cpus=None if address else workers,
                 include_dashboard=False,
                 log_to_driver=False,
-                logging_level="ERROR",
+                logging_level=logging.ERROR,
             )
         self.workers = int(ray.cluster_resources().get("CPU", workers))
         self._perform = ray.remote(perform)
