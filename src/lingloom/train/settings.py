@@ -83,7 +83,8 @@ class TrainSettings(Settings):
     """Of the working weights and activations; master weights and sums are always fp32. auto: bf16
     where the hardware multiplies it by itself."""
     compile: bool = False
-    """Compile the model: costs half a minute at the start and pays on long runs."""
+    """Compile the model: costs half a minute at the start. Meant for GPUs; on the CPU where it was
+    measured, the kernels without it were faster."""
     packing: Literal["stream", "documents"] = "stream"
     """stream: a sequence runs over document borders; documents: attention stays inside one."""
     optimizer: Annotated[AnyKind, _OPTIMIZER] = Field(default_factory=_OPTIMIZER.build_default)
