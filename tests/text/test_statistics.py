@@ -105,6 +105,8 @@ def test_the_most_frequent_sequences_are_found(native):
     assert repeats("a b  a b, a b", *names, native=native) == [[6, 3, 4], [3, 1, 1]]
     assert repeats("one", *names, native=native) == [[0, 0, 0], [0, 0, 0]]
     assert repeats("xyz ab c d ab c d", *names, native=native) == [[6, 8, 7], [2, 2, 1]]
+    # of equally frequent ones the first, though the other is met again earlier
+    assert repeats("x yy a b a b x yy", *names, native=native) == [[6, 4, 5], [2, 1, 1]]
 
 
 @both
