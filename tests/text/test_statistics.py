@@ -169,3 +169,14 @@ def test_a_long_text_and_many_texts_are_counted_alike():
         assert together.repeated_chars[i].tolist() == alone.repeated_chars[0].tolist()
     assert together.words[0] == 9000
     assert together.repeated_chars[0].tolist() == [4 * n * (8999 // n) for n in range(5, 11)]
+
+
+def test_a_text_of_more_words_than_there_was_room_for_is_counted_all_the_same():
+    words = " ".join(f"{k}" for k in range(140_000))
+    texts = Texts.of_strings([f"{words} {words}"])
+    found = repetition(texts)
+    assert found.words.tolist() == [280_000]
+    assert found.top_times.tolist() == [[2, 2, 2]]
+    letters = len(words.replace(" ", ""))
+    assert found.repeated_chars[0, 0] == letters  # five divides the number of words
+    assert found.repeated_chars[0, 5] == letters

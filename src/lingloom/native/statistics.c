@@ -108,6 +108,8 @@ typedef struct {
     uint64_t room, mask, used;
 } Seen;
 
+enum { START = 1 << 16 }; /* keys for which there is room at first where they may be very many */
+
 /* An empty table for up to `items` keys; -1 when there is no memory. */
 static int empty(Seen *seen, uint64_t items) {
     uint64_t size = 16;
@@ -378,7 +380,7 @@ static int read_words(const Table *table, Reader text, Seen *seen, Words *words)
     uint64_t chars = 0, bytes = (uint64_t)(text.end - text.at);
     words->count = 0;
     if (!words->room && make_room(words)) return -1;
-    if (empty(seen, bytes / 4 + 16)) return -1;
+    if (empty(seen, bytes / 4 < START ? bytes / 4 : START)) return -1;
     while (next_word(table, &text, &word)) {
         uint64_t k = words->count++;
         if (k + 1 == words->room && make_room(words)) return -1;
@@ -406,13 +408,15 @@ static int read_words(const Table *table, Reader text, Seen *seen, Words *words)
 static int lengthen(Words *words, uint64_t n, Seen *seen, uint32_t *first, uint32_t *most) {
     *first = 0;
     *most = 1;
-    if (empty(seen, words->repeated)) return -1;
+    if (empty(seen, words->repeated < START ? words->repeated : START)) return -1;
     while (words->repeated && words->places[words->repeated - 1] + n > words->count) words->repeated--;
     for (uint64_t k = 0; k < words->repeated; k++) {
         uint32_t place = words->places[k];
         uint64_t key = (uint64_t)words->name[place] << 32 | (words->word[place + n - 1] + (uint32_t)1);
+        if (seen->used * 2 > seen->mask && double_room(seen)) return -1;
         Slot *slot = slot_of(seen, key);
         if (!slot->count++) {
+            seen->used++;
             slot->first = place;
             words->times[place] = 0;
         }
