@@ -76,3 +76,14 @@ def test_of_several_rules_of_a_family_the_first_that_is_broken_is_named():
 )
 def test_short_documents_are_told_by_what_remains_without_punctuation_and_blanks(text, kept):
     assert judged(ShortSettings(), text) == [None if kept else "short: fewer than 200 characters"]
+
+
+def test_rules_for_some_languages_leave_the_others_as_they_are():
+    english, chinese = "all the words of an english sentence", "从前有座山，山里有座庙。"
+    batch = TextBatch(Texts.of_strings([chinese, english, chinese]))
+    sifted = sift([Shouting(only=["zh"]), ShortSettings(min_chars=20, only=["zh"])], batch)
+    assert [sifted.texts[i] for i in range(3)] == [chinese, english, chinese]
+    refused = "shouting: no letters"  # Chinese has no capitals
+    assert sifted.verdicts == [refused, None, refused]
+    sifted = sift([Shouting(only=["en"])], batch)
+    assert [sifted.texts[i] for i in range(3)] == [chinese, english.upper(), chinese]

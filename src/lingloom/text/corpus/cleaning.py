@@ -87,10 +87,13 @@ class CleanTask:
 
 def clean_tasks(settings: CorpusSettings, folder: Path, parts: list[str]) -> list[CleanTask]:
     """One task for each part that was read."""
-    dedup = settings.dedup
+    dedup, filters = settings.dedup, cast(tuple[FilterSettings, ...], tuple(settings.filters))
     shown = [
         plain(settings.text.clean),
-        [plain(f) for f in settings.filters],
+        [
+            [plain(f), [blake2b(p.read_bytes()).hexdigest() for p in f.files_read()]]
+            for f in filters
+        ],
         [dedup.exact, dedup.near, plain(dedup.minhash), dedup.keep, dedup.sources],
     ]
     return [
@@ -99,7 +102,7 @@ def clean_tasks(settings: CorpusSettings, folder: Path, parts: list[str]) -> lis
             key_of("clean", part, shown),
             part,
             settings.text.clean,
-            cast(tuple[FilterSettings, ...], tuple(settings.filters)),
+            filters,
             dedup,
         )
         for part in parts

@@ -29,6 +29,14 @@ SCHEMA = pa.schema(
 """Columns of a document on its way; `url` is null where the source names none."""
 
 
+_ELSEWHERE = {
+    "dedup": "dedup.exact",
+    "heldout": "decontaminate.read",
+    "heldout_frac": "split.validation_frac",
+}
+"""Keys of a training recipe's text, and what a cleaning recipe has for them."""
+
+
 @dataclass(frozen=True)
 class ReadTask:
     """One file; what it is like is part of the key, so a changed file is read anew."""
@@ -74,11 +82,10 @@ def read_tasks(settings: TextSettings, folder: Path, part_bytes: int) -> list[Re
     Raises:
         RecipeError: there is no such file, or standard input is named.
     """
-    if settings.heldout_entries:
-        raise RecipeError(
-            "text.heldout: a corpus holds out by split.validation_frac and split.test_frac, and "
-            "keeps clear of named files by decontaminate.read"
-        )
+    default = TextSettings()
+    for name, instead in _ELSEWHERE.items():
+        if getattr(settings, name) != getattr(default, name):
+            raise RecipeError(f"text.{name}: has no effect on a corpus; see {instead} instead")
     shown = plain(settings)
     for later in ("clean", "read", "dedup", "dedup_memory_mb", "heldout_frac", "split_seed"):
         shown.pop(later)

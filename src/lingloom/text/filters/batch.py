@@ -25,6 +25,21 @@ class TextBatch:
     def __len__(self) -> int:
         return len(self.texts)
 
+    def take(self, rows: Sequence[int]) -> "TextBatch":
+        """The documents at `rows` alone."""
+        urls, sources = (
+            None if names is None else [names[i] for i in rows]
+            for names in (self.urls, self.sources)
+        )
+        return TextBatch(Texts.of_strings([self.texts[i] for i in rows]), urls, sources)
+
+    def edited(self, rows: Sequence[int], texts: Texts) -> "TextBatch":
+        """The same documents with other `texts` at `rows`."""
+        strings = list(self.strings)
+        for row, i in zip(rows, range(len(texts)), strict=True):
+            strings[row] = texts[i]
+        return TextBatch(Texts.of_strings(strings), self.urls, self.sources)
+
     @cached_property
     def strings(self) -> list[str]:
         """Each text as Python keeps it."""

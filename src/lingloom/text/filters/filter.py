@@ -25,6 +25,8 @@ class FilterSettings(Settings):
     """One published family of rules."""
 
     kind: str
+    only: list[str] = []
+    """Languages of the documents that these rules are for, such as [zh]; others pass; [] is all."""
 
     def edit(self, texts: Texts) -> Texts:
         """The texts as this family would have them; `texts` itself where it changes none."""
@@ -49,15 +51,25 @@ class Sifted:
 
 
 def sift(filters: Sequence[FilterSettings], batch: TextBatch) -> Sifted:
-    """Each family in turn edits and judges all of `batch`; of several reasons the first counts."""
+    """Each family in turn edits and judges the documents it is for; the first reason counts."""
     verdicts: Verdicts = [None] * len(batch)
     for rules in filters:
-        edited = rules.edit(batch.texts)
-        if edited is not batch.texts:
-            batch = replace(batch, texts=edited)
-        judged = rules.judge(batch)
-        verdicts = [old or new for old, new in zip(verdicts, judged, strict=True)]
+        rows: Sequence[int] = range(len(batch))
+        if rules.only:
+            rows = [i for i, (lang, _) in enumerate(batch.languages) if is_one_of(lang, rules.only)]
+        chosen = batch if len(rows) == len(batch) else batch.take(rows)
+        edited = rules.edit(chosen.texts)
+        if edited is not chosen.texts:
+            batch = batch.edited(rows, edited)
+            chosen = replace(chosen, texts=edited)
+        for row, reason in zip(rows, rules.judge(chosen), strict=True):
+            verdicts[row] = verdicts[row] or reason
     return Sifted(batch.texts, verdicts)
+
+
+def is_one_of(language: str, wanted: Sequence[str]) -> bool:
+    """Whether a language is named; zh stands for zh-Hans and zh-Hant."""
+    return language in wanted or language.partition("-")[0] in wanted
 
 
 def first_reason(family: str, rules: Sequence[tuple[str, np.ndarray]]) -> Verdicts:

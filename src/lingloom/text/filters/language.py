@@ -6,7 +6,7 @@ import numpy as np
 from pydantic import Field
 
 from .batch import TextBatch
-from .filter import FilterSettings, Fraction, Verdicts, first_reason
+from .filter import FilterSettings, Fraction, Verdicts, first_reason, is_one_of
 
 
 class LanguageSettings(FilterSettings):
@@ -24,13 +24,10 @@ class LanguageSettings(FilterSettings):
 
     def judge(self, batch: TextBatch) -> Verdicts:
         found = batch.languages
-        other = [not self._wanted(language) for language, _ in found]
+        other = [not is_one_of(language, self.keep) for language, _ in found]
         unsure = [score < self.min_score for _, score in found]
         rules = [
             (f"not {' or '.join(self.keep)}", np.array(other, bool)),
             (f"less sure than {self.min_score:g}", np.array(unsure, bool)),
         ]
         return first_reason("language", rules)
-
-    def _wanted(self, language: str) -> bool:
-        return language in self.keep or language.partition("-")[0] in self.keep
