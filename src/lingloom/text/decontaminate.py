@@ -37,7 +37,11 @@ class DecontaminateSettings(Settings):
     """Which evaluation sets the corpus must not hold."""
 
     read: str | list[str] = []
-    """Evaluation files, at most 64 of them, named as in text.read; each is reported by itself."""
+    """Evaluation files, at most 63 of them, named as in text.read; each is reported by itself."""
+    field: str | PositiveInt = "text"
+    """Where jsonl, csv, tsv and parquet files hold the evaluation text; of plain text each line."""
+    held_out: bool = True
+    """Treat the corpus's own validation and test documents as one more evaluation set."""
     size: Annotated[int, Field(ge=1, le=256)] = 13
     """Tokens in a gram: words, and Chinese characters."""
     min_size: PositiveInt = 8
