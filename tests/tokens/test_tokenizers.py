@@ -71,7 +71,7 @@ TRAPS = [
 
 
 def test_the_contract_covers_every_kind():
-    assert [s.kind for s in SETTINGS] == list(TOKENIZERS)
+    assert [*(s.kind for s in SETTINGS), "stored"] == list(TOKENIZERS)
     for kind in SETTINGS:
         assert Kinds(TOKENIZERS).settings_class(kind.kind) is type(kind)
 
@@ -246,3 +246,17 @@ def test_a_damaged_tokens_json_is_refused(content, message, tmp_path):
     with pytest.raises(DataError) as caught:
         open_tokenizer(tmp_path)
     assert f"{tmp_path / 'tokens.json'}: {message}" in str(caught.value)
+
+
+def test_a_stored_tokenizer_is_taken_as_it_is(tmp_path):
+    trained(BPESettings(vocab=400)).save(tmp_path)
+    settings = Kinds(TOKENIZERS).settings_class("stored")(folder=str(tmp_path))
+    again = settings.train(iter(()))
+    assert again.kind == "bpe"
+    assert again.fingerprint() == trained(BPESettings(vocab=400)).fingerprint()
+
+
+def test_a_stored_tokenizer_that_is_not_there_is_told_with_its_file(tmp_path):
+    settings = Kinds(TOKENIZERS).settings_class("stored")(folder=str(tmp_path))
+    with pytest.raises(DataError, match=r"tokenizer\.json: no such file; give a folder that holds"):
+        settings.train(iter(()))

@@ -52,6 +52,6 @@ def _found() -> tuple[Path | None, str]:
     if path is None:
         return None, "not built"
     # A source tree that was updated without being installed again: the two may not fit together.
-    if any(source.stat().st_mtime > path.stat().st_mtime for source in _HERE.glob("*.c")):
+    if any(source.stat().st_mtime > path.stat().st_mtime for source in _HERE.glob("*.[ch]")):
         return None, "built from an older source"
     return path, "compiled"

@@ -11,6 +11,7 @@ from ..plan.plan import Limits, Plan, make_plan
 from ..recipe import Recipe
 from ..runs import RunFolder
 from ..text.estimate import text_bytes
+from ..tokens.open import StoredSettings, open_tokenizer
 from .prepare import Data
 
 EVALUATION_TOKENS = 1 << 16
@@ -26,14 +27,17 @@ def plan_recipe(recipe: Recipe, *, probe_s: float = 5.0) -> Plan:
         RecipeError, MissingError: `text.read` names what is not there.
     """
     size, held = text_bytes(recipe.text), recipe.text.heldout_frac
-    rates = typical_rates(recipe.tokens.kind)  # type: ignore[attr-defined]
+    tokens: Any = recipe.tokens
+    if isinstance(tokens, StoredSettings):  # what it is like is known
+        tokens = open_tokenizer(tokens.folder)
+    rates = typical_rates(tokens.kind)
     if recipe.text.dedup:  # up to half of what is read may be dropped
         per = rates.bytes_per_token
         rates = replace(rates, bytes_per_token=Band(per.value, per.low, 2 * per.high))
     figures = TextFigures(
         size * (1 - held), size * held, eval_tokens=EVALUATION_TOKENS, rates=rates
     )
-    model, baseline = (_with_vocab(m, recipe.tokens) for m in (recipe.model, recipe.baseline))
+    model, baseline = (_with_vocab(m, tokens) for m in (recipe.model, recipe.baseline))
     limits = Limits.here(Path(recipe.out or "."))
     return make_plan(model, recipe.train, figures, limits, baseline=baseline, probe_s=probe_s)
 

@@ -7,4 +7,5 @@ TOKENIZERS = {
     "bpe": "tokens.bytelevel:BPESettings",
     "wordpiece": "tokens.subwords:WordPieceSettings",
     "unigram": "tokens.subwords:UnigramSettings",
+    "stored": "tokens.open:StoredSettings",
 }

@@ -2,8 +2,9 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import tokenizers
 
@@ -12,6 +13,18 @@ from ..settings import Kinds
 from .foreign import adopt
 from .kinds import TOKENIZERS
 from .tokenizer import Tokenizer, TokenizerSettings
+
+
+class StoredSettings(TokenizerSettings):
+    """A tokenizer that is there already: of an earlier run, or of a Hugging Face folder."""
+
+    kind: Literal["stored"] = "stored"
+    folder: str
+    """Holds tokenizer.json: RUN/data, RUN/model, CORPUS/tokens, ..."""
+
+    def train(self, texts: Iterable[str]) -> Tokenizer:
+        """Nothing is learnt: `texts` are not read."""
+        return open_tokenizer(self.folder)
 
 
 def open_tokenizer(folder: str | Path) -> Tokenizer:
@@ -26,8 +39,8 @@ def open_tokenizer(folder: str | Path) -> Tokenizer:
         return adopt(folder, text)
     kept = _mapping(folder / "tokens.json", _read(folder / "tokens.json"))
     kind = kept.get("kind")
-    if kind not in TOKENIZERS:
-        known = ", ".join(f"'{k}'" for k in TOKENIZERS)
+    if kind not in TOKENIZERS or kind == "stored":
+        known = ", ".join(f"'{k}'" for k in TOKENIZERS if k != "stored")
         raise DataError(
             f"{folder / 'tokens.json'}: kind {kind!r} is not one of {known}; "
             "train the tokenizer again, or update this package if a newer one wrote it"

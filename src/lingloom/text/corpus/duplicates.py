@@ -14,7 +14,7 @@ import numpy as np
 from ..clusters import components, kept
 from ..decontaminate import hash_ranges
 from ..minhash import MinHashSettings
-from ..near import candidate_pairs, verified
+from ..near import candidate_pairs, distinct_pairs, verified
 from .settings import plain
 from .work import key_of, mapped, read_array, texts_of, write_arrays
 
@@ -106,7 +106,7 @@ class VerifyTask:
             pairs = read_array(Path(self.folder, key), "pairs")
             start, end = np.searchsorted(pairs[:, 0], [low, high])
             found.append(np.asarray(pairs[start:end]))
-        pairs = np.unique(np.concatenate(found), axis=0)
+        pairs = distinct_pairs(np.concatenate(found))
         jaccard = np.full(len(pairs), np.nan)
         if self.verify and len(pairs):
             tables = {
