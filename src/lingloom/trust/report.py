@@ -5,36 +5,28 @@ Every part is optional: what the run does not know is left out, never invented.
 
 import math
 from collections.abc import Sequence
-from importlib.resources import files
-from typing import Any
 
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from ..measure.score import Score
-from .card import amount, card, size
+from .card import amount, card
 from .draw import Series, interval_chart, line_chart, number
 from .facts import Count, Curve, PlanRow, ReportData
+from .page import both, figure, render_page
 
-WIDE, NARROW = 852, 380
-"""Charts are drawn twice, so that their letters stay legible on a telephone."""
 BITS = "bits per byte"
 
 
 def render(data: ReportData) -> str:
     """The page as HTML text; whatever the data hold is escaped."""
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters.update(size=size, amount=amount, number=number, figure=_figure)
-    template = files(__package__).joinpath("report.html").read_text("utf-8")
-    return environment.from_string(template).render(
+    return render_page(
+        "report.html",
         data=data,
         tiles=_tiles(data),
         verdict=_verdict(data),
-        bits=_both(lambda width: _bits_chart(data, width)),
-        curve=_both(lambda width: _loss_chart(data.curve, width)),
-        rates=_both(lambda width: _lr_chart(data.curve, width)),
+        bits=both(lambda width: _bits_chart(data, width)),
+        curve=both(lambda width: _loss_chart(data.curve, width)),
+        rates=both(lambda width: _lr_chart(data.curve, width)),
         plan=[(row, _band(row), _promise(row)) for row in data.plan],
         tables=_tables(data),
         card=card(data),
@@ -99,23 +91,13 @@ def _lr_chart(curve: Curve, width: int) -> Markup:
     )
 
 
-def _both(draw: Any) -> Markup:
-    """One chart in two widths; the page shows the one that fits."""
-    wide = draw(WIDE)
-    if not wide:
-        return Markup("")
-    return Markup('<div class="wide">{}</div><div class="narrow">{}</div>').format(
-        wide, draw(NARROW)
-    )
-
-
 def _promise(row: PlanRow) -> str:
     """The promised band in words: '90 – 120 tokens', '2.0 min – 3.1 min'."""
     if row.low is None or row.high is None:
         return ""
     scaled = row.unit in ("bytes", "s")
-    low = _figure(row.low, row.unit) if scaled else number(row.low)
-    return f"{low} – {_figure(row.high, row.unit)}"
+    low = figure(row.low, row.unit) if scaled else number(row.low)
+    return f"{low} – {figure(row.high, row.unit)}"
 
 
 def _band(row: PlanRow) -> dict[str, float] | None:
@@ -155,14 +137,3 @@ def _interval(score: Score) -> str:
     if score.low is None or score.high is None:
         return f"no interval, n={score.n:,}"
     return f"[{score.shown(score.low)}, {score.shown(score.high)}]"
-
-
-def _figure(value: float | None, unit: str = "") -> str:
-    """A planned or measured quantity: bytes and seconds as people say them."""
-    if value is None:
-        return "–"
-    if unit == "bytes":
-        return size(value)
-    if unit == "s" and value >= 120:
-        return f"{value / 60:.1f} min" if value < 7200 else f"{value / 3600:.1f} h"
-    return f"{number(value)} {unit}".strip()
