@@ -6,7 +6,7 @@ from pydoc_data.topics import topics
 import pytest
 
 from lingloom.errors import MissingError
-from lingloom.tokens import words
+from lingloom.text import segment
 from lingloom.tokens.characters import CharactersSettings
 from lingloom.tokens.subwords import UnigramSettings, WordPieceSettings
 from lingloom.tokens.words import Separator, WordsSettings
@@ -44,7 +44,9 @@ def test_the_bytes_of_words_include_the_space_after_them():
 def test_chinese_is_segmented_alike_by_either_package(package, monkeypatch):
     pytest.importorskip(package)
     monkeypatch.setattr(
-        words, "find_spec", lambda name: importlib.util.find_spec(name) if name == package else None
+        segment,
+        "find_spec",
+        lambda name: importlib.util.find_spec(name) if name == package else None,
     )
     text = "我们学习人工智能，2008-6-1 用Python写程序。从前有一座山！"
     assert Separator("auto")(text) == [
@@ -61,12 +63,12 @@ def test_chinese_words_are_joined_without_spaces():
 
 
 def test_a_missing_segmenter_is_asked_for_only_where_it_is_needed(monkeypatch):
-    monkeypatch.setattr(words, "find_spec", lambda name: None)
+    monkeypatch.setattr(segment, "find_spec", lambda name: None)
     assert Separator("auto")("plain English, “quoted”") == ["plain", "English,", "“quoted”"]
     assert Separator("none")("我们 学习") == ["我们", "学习"]
-    for segment, text in (("auto", "我们学习"), ("jieba", "")):
+    for way, text in (("auto", "我们学习"), ("jieba", "")):
         with pytest.raises(MissingError) as caught:
-            Separator(segment)(text)
+            Separator(way)(text)
         assert str(caught.value) == (
             "segmenting Chinese into words (tokens.segment) needs the package 'rjieba', which is "
             "not installed; run: pip install 'lingloom[text]'"
@@ -109,3 +111,13 @@ def test_unigram_writes_rare_characters_as_bytes():
     names = [tokenizer.token_of(i) for i in tokenizer.encode("龘")]
     assert names == ["<0xE9>", "<0xBE>", "<0x98>"]
     assert tokenizer.decode(tokenizer.encode("龘 cat")) == "龘 cat"
+
+
+def test_words_may_come_from_a_dictionary_of_the_users_own(tmp_path):
+    (tmp_path / "words.txt").write_text("研究\n研究生\n生命\n起源\n", "utf-8")
+    path = str(tmp_path / "words.txt")
+    settings = WordsSettings(segment="bidirectional", dictionary=path)
+    tokenizer = settings.train(["研究生命起源，good"])
+    assert tokenizer.separate("研究生命起源，good") == ["研究", "生命", "起源", "，", "good"]
+    assert Separator("forward", path)("研究生命起源") == ["研究生", "命", "起源"]
+    assert tokenizer.kept == {"segment": "bidirectional", "dictionary": path}

@@ -9,7 +9,6 @@ expects words that are already separated by spaces, as `WordsTokenizer.separate`
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from importlib.util import find_spec
 from typing import Any, Literal
 
 import numpy as np
@@ -17,14 +16,14 @@ import tokenizers
 from pydantic import NonNegativeInt, PositiveInt
 from tokenizers import models, pre_tokenizers
 
-from ..errors import MissingError
+from ..text.segment import cutter
 from .characters import most_frequent
 from .library import LibraryTokenizer, check_text, names_of, with_end
 from .sample import sample
 from .spaces import HAN, joined, spaced
 from .tokenizer import UNKNOWN, TokenizerSettings
 
-Segment = Literal["none", "auto", "jieba"]
+Segment = Literal["none", "auto", "jieba", "forward", "backward", "bidirectional"]
 
 _HAN_RUN = re.compile(f"[{HAN}]+")
 _PARTS = re.compile(
@@ -42,12 +41,16 @@ class WordsSettings(TokenizerSettings):
     """Rarer words become UNKNOWN."""
     segment: Segment = "auto"
     """Whether runs of Han characters are cut into words: 'auto' does so by jieba where there are
-    any, 'jieba' asks for it in any case, 'none' leaves them whole."""
+    any, 'jieba' asks for it in any case, 'none' leaves them whole; the others take the longest
+    words of a dictionary, from the left, from the right, or whichever has fewer words."""
+    dictionary: str = ""
+    """For these: a UTF-8 file with a word in each line, needed again wherever text is encoded.
+    Empty: the dictionary that comes with jieba."""
     sample_bytes: PositiveInt = 1_000_000_000
     """Text to count; of more, an even sample is taken."""
 
     def train(self, texts: Iterable[str]) -> "WordsTokenizer":
-        separate = Separator(self.segment)
+        separate = Separator(self.segment, self.dictionary)
         counts: Counter[str] = Counter()
         for text in sample(texts, self.sample_bytes):
             counts.update(separate(text))
@@ -57,11 +60,11 @@ class WordsSettings(TokenizerSettings):
         model = models.WordLevel({name: i for i, name in enumerate(names)}, unk_token=UNKNOWN)
         library = tokenizers.Tokenizer(model)
         library.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-        return WordsTokenizer(with_end(library), self.segment)
+        return WordsTokenizer(with_end(library), self.segment, self.dictionary)
 
     @classmethod
     def opened(cls, library: tokenizers.Tokenizer, kept: Mapping[str, Any]) -> "WordsTokenizer":
-        return WordsTokenizer(library, kept.get("segment", "none"))
+        return WordsTokenizer(library, kept.get("segment", "none"), kept.get("dictionary", ""))
 
 
 class WordsTokenizer(LibraryTokenizer):
@@ -70,14 +73,14 @@ class WordsTokenizer(LibraryTokenizer):
     A word's `token_bytes` include the space after it, unless it is written without one.
     """
 
-    def __init__(self, library: tokenizers.Tokenizer, segment: Segment):
+    def __init__(self, library: tokenizers.Tokenizer, segment: Segment, dictionary: str = ""):
         names = names_of(library)
         self.names = [*names[:-1], ""]
         spelt = [b"", *((n + " " * spaced(n)).encode() for n in names[1:-1]), b""]
         super().__init__("words", library, spelt, unknown=0, lossless=False)
         self.ids = {name: i for i, name in enumerate(names[:-1])}
-        self.separate = Separator(segment)
-        self.kept = {"segment": segment}
+        self.separate = Separator(segment, dictionary)
+        self.kept = {"segment": segment} | ({"dictionary": dictionary} if dictionary else {})
 
     def encode(self, text: str) -> list[int]:
         return [self.ids.get(word, 0) for word in self.separate(text)]
@@ -99,16 +102,17 @@ class Separator:
 
     Args:
         segment: see WordsSettings.
+        dictionary: see WordsSettings.
 
     Raises:
         MissingError: Chinese is to be segmented, and neither rjieba nor jieba is installed.
     """
 
-    def __init__(self, segment: Segment):
+    def __init__(self, segment: Segment, dictionary: str = ""):
         self.segment = segment
         self._cut: Callable[[str], Iterable[str]] | None = None
-        if segment == "jieba":
-            self._cut = _jieba()
+        if segment != "none" and segment != "auto":
+            self._cut = cutter(segment, dictionary)
 
     def __call__(self, text: str) -> list[str]:
         chunks = text.split()
@@ -128,25 +132,9 @@ class Separator:
                 yield chunk[end : found.start()]
             end = found.end()
             if _HAN_RUN.match(found.group()):
-                self._cut = self._cut or _jieba()
+                self._cut = self._cut or cutter("jieba")
                 yield from self._cut(found.group())
             else:
                 yield found.group()
         if end < len(chunk):
             yield chunk[end:]
-
-
-def _jieba() -> Callable[[str], Iterable[str]]:
-    if find_spec("rjieba"):
-        import rjieba
-
-        found: Callable[[str], Iterable[str]] = rjieba.cut
-        return found
-    if find_spec("jieba"):
-        import logging
-
-        import jieba
-
-        jieba.setLogLevel(logging.WARNING)
-        return jieba.lcut
-    raise MissingError("rjieba", "text", "segmenting Chinese into words (tokens.segment)")
