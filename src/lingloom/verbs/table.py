@@ -2,6 +2,7 @@
 
 VERBS = {
     "demo": ("[key=value ...]", "the whole way on text that is already here · 演示全过程"),
+    "look": ("FILES... [key=value ...]", "what is in a pile of files, and a recipe for it · 看看"),
     "clean": ("RECIPE [key=value ...]", "piles of raw files to a training corpus · 清洗"),
     "plan": ("RECIPE [key=value ...]", "memory, minutes and disk before the first step · 预估"),
     "train": ("RECIPE|RUN [key=value ...]", "a new run, or go on with a stopped one · 训练或续训"),
