@@ -20,7 +20,7 @@ from lingloom import errors
 PACKAGE = Path(lingloom.__file__).parent
 BASE = ["errors", "settings", "strict_yaml", "mistakes", "loading", "runs", "device", "native"]
 ROOMS = ["text", "tokens", "models", "train", "plan", "tasks", "measure", "trust", "serve"]
-FRONT = ["recipe", "pipeline", "api"]
+FRONT = ["corpus_recipe", "recipe", "pipeline", "api"]
 LAST = ["verbs", "cli"]
 """The command line: the only ones that print."""
 PLACE = (

@@ -8,12 +8,12 @@ from typing import Annotated
 
 from pydantic import Field, NonNegativeInt
 
+from .corpus_recipe import CorpusRecipe
 from .loading import load, read_tree
 from .measure.perplexity import MeasureSettings
 from .models.decode import DecodeSettings
 from .models.kinds import MODELS
 from .settings import AnyKind, Kinds, Settings
-from .text.corpus.settings import CorpusSettings
 from .text.read import TextSettings
 from .tokens.kinds import TOKENIZERS
 from .train.settings import TrainSettings
@@ -45,27 +45,12 @@ class Recipe(Settings):
     """The run folder; empty: runs/ and the recipe's name."""
 
 
-class CorpusRecipe(CorpusSettings):
-    """From piles of raw files to a training corpus."""
-
-    tokens: Annotated[AnyKind | None, Kinds(TOKENIZERS)] = None
-    """A tokenizer to train on the corpus, which is then also written as token shards; or null."""
-
-
 def read(recipe: str | Path, overrides: list[str]) -> Recipe:
     """The recipe of a YAML file with `key=value` on top, and its run folder settled."""
     settings = load(Recipe, recipe, overrides)
     if settings.out:
         return settings
     return settings.model_copy(update={"out": f"runs/{Path(recipe).stem}"})
-
-
-def read_corpus(recipe: str | Path, overrides: list[str]) -> CorpusRecipe:
-    """The same for a cleaning recipe and its corpus folder."""
-    settings = load(CorpusRecipe, recipe, overrides)
-    if settings.out:
-        return settings
-    return settings.model_copy(update={"out": f"corpora/{Path(recipe).stem}"})
 
 
 def is_of_a_corpus(recipe: str | Path) -> bool:

@@ -9,9 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ..corpus_recipe import CorpusRecipe
 from ..errors import RunError
 from ..loading import to_yaml
-from ..recipe import CorpusRecipe
 from ..runs import RunFolder, write_whole
 from ..text.corpus.arranging import SPLITS
 from ..text.corpus.budget import budget
@@ -52,7 +52,9 @@ def clean(recipe: CorpusRecipe, stop: Callable[[], bool] = lambda: False) -> Ite
         workers = budget(recipe).workers
         yield Event("corpus", "begin", {"path": str(out), "workers": workers})
         with opened(recipe.executor, workers) as executor:
-            built = yield from _build(recipe, out, build(recipe, out / WORK, executor), stop)
+            built = yield from _build(
+                recipe, out, build(recipe.settings, out / WORK, executor), stop
+            )
         if built is None:
             return
         figures = manifest(recipe, out / WORK, built)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ..recipe import CorpusRecipe, read_corpus
+from ..corpus_recipe import CorpusRecipe, read_corpus
 from .console import answer, bytes_text, read_words, story
 from .follow import Follower, stopping
 

@@ -6,11 +6,12 @@ Of a cleaning recipe, from a sample of its own text; `size=5TB` plans for that m
 import json
 from dataclasses import asdict
 
+from ..corpus_recipe import read_corpus
 from ..errors import RecipeError
 from ..loading import COMMAND_LINE
 from ..plan.band import Band
 from ..plan.plan import Plan
-from ..recipe import Recipe, is_of_a_corpus, read, read_corpus
+from ..recipe import Recipe, is_of_a_corpus, read
 from .console import Words, answer, bytes_text, count_text, read_words, time_text
 
 

@@ -19,6 +19,10 @@ Finished = tuple[int, dict[str, Any]]
 """(index of the task, its figures)."""
 
 
+OBJECT_STORE_BYTES = 80_000_000
+"""The least that Ray takes; tasks hand on files, not objects."""
+
+
 class Executor(Protocol):
     """Does tasks in any order."""
 
@@ -57,9 +61,9 @@ class Local:
     def _in_processes(self, tasks: Sequence[Task], todo: list[int]) -> Iterator[Finished]:
         if self._pool is None:
             # Not fork: the threads of Arrow and of the caller would not be there in the child.
-            self._pool = ProcessPoolExecutor(
-                self.workers, get_context("forkserver"), _end_with, (os.getpid(),)
-            )
+            context = get_context("forkserver")
+            context.set_forkserver_preload([f"{__package__}.build"])  # all stages, imported once
+            self._pool = ProcessPoolExecutor(self.workers, context, _end_with, (os.getpid(),))
         waiting: dict[Future[dict[str, Any]], int] = {}
         rest = iter(todo)
         try:
@@ -87,7 +91,9 @@ class Local:
 
 
 def _end_with(parent: int) -> None:
-    """Runs in each worker: end it when the process that asked for it is gone, however it went."""
+    """Runs in each worker: end it when the process that asked for it is gone, however it went.
+    Ctrl-C reaches every process of a terminal; the one that asked says what comes of it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch() -> None:
         while True:
@@ -115,6 +121,7 @@ class Ray:
             ray.init(
                 address=address,
                 num_cpus=None if address else workers,
+                object_store_memory=None if address else OBJECT_STORE_BYTES,
                 include_dashboard=False,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
@@ -136,6 +143,11 @@ class Ray:
                         yield waiting.pop(done), self._ray.get(done)
                     except self._ray.exceptions.RayTaskError as error:
                         raise error.cause from None
+                    except self._ray.exceptions.RayError as error:
+                        raise RunError(
+                            f"executor=ray: a task was lost ({str(error).splitlines()[0]}); what "
+                            "was finished is kept: run the same command again"
+                        ) from None
         finally:
             for reference in waiting:
                 self._ray.cancel(reference)
