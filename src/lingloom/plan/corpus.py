@@ -166,8 +166,8 @@ def _disk(sizes: dict[str, int]) -> dict[str, int]:
     found = {"corpus": 0, "dropped": 0, "between the stages": 0}
     for name, size in sizes.items():
         if name.startswith("write-") and name.endswith(".parquet"):
-            found["dropped" if ".dropped." in name else "corpus"] += size
-        elif ".dropped." in name:
+            found["corpus"] += size
+        elif name.startswith("dropped-"):
             found["dropped"] += size
         else:
             found["between the stages"] += size

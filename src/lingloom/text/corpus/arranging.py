@@ -16,11 +16,12 @@ import pyarrow as pa
 
 from ..dedup import digest
 from ..split import mixed, shares_of
-from .cleaning import DROPPED, KEPT, count_reasons
+from .cleaning import KEPT, count_reasons
+from .dropped import write_dropped
 from .duplicates import ROW_BITS
 from .passages import without
 from .settings import CorpusSettings, plain
-from .work import key_of, mapped, read_array, write_batches, write_parquet
+from .work import key_of, mapped, read_array, texts_of, write_batches
 
 SPLITS = ("validation", "test", "train")
 PLACED = KEPT.append(pa.field("copy", pa.int32())).append(pa.field("order", pa.uint64()))
@@ -58,7 +59,7 @@ def layout(settings: CorpusSettings, text_bytes: int) -> Layout:
 @dataclass(frozen=True)
 class ScatterTask:
     """One part. Writes KEY.arrow, a record batch for each file of the layout, and the documents
-    that go to KEY.dropped.parquet."""
+    that go to KEY.dropped.arrow."""
 
     folder: str
     key: str
@@ -86,13 +87,14 @@ class ScatterTask:
         gone = table.filter(pa.array(~stays))
         why = [r for r in reason if r]
         repeated = [o for r, o in zip(reason, of, strict=True) if r]
-        columns = [gone["id"], gone["source"], why, repeated, gone["text"]]
-        write_parquet(path.with_suffix(".dropped.parquet"), pa.table(columns, DROPPED))
+        write_dropped(self.folder, self.key, gone, why, repeated)
         rows = np.repeat(np.flatnonzero(stays), copies[stays])
         placed = self._placed(table.take(pa.array(rows)), copies[stays])
         write_batches(path.with_suffix(".arrow"), self._batches(placed, split[rows]), PLACED)
         return {
             "file": f"{self.key}.arrow",
+            "documents": int(stays.sum()),
+            "bytes": int(texts_of(table).sizes[stays].sum()),
             "dropped": count_reasons(gone, why),
             "shortened": shortened,
         }
@@ -101,18 +103,18 @@ class ScatterTask:
         """Of each row why it goes, and the id of the document that it repeats."""
         reason: list[str | None] = [None] * rows
         of: list[str | None] = [None] * rows
+        ids: dict[int, Any] = {}
         for why, keys in (("exact duplicate", self.exact), ("near duplicate", self.near)):
             for key in keys:
                 path = Path(self.folder, key)
                 gone, kept = read_array(path, "removed"), read_array(path, "kept")
                 for i in np.flatnonzero(gone >> ROW_BITS == self.number):
+                    part, there = divmod(int(kept[i]), 1 << ROW_BITS)
+                    if part not in ids:
+                        ids[part] = mapped(Path(self.folder, f"{self.parts[part]}.arrow"))["id"]
                     row = int(gone[i]) & (1 << ROW_BITS) - 1
-                    reason[row], of[row] = why, self._id(int(kept[i]))
+                    reason[row], of[row] = why, ids[part][there].as_py()
         return reason, of
-
-    def _id(self, number: int) -> str:
-        table = mapped(Path(self.folder, f"{self.parts[number >> ROW_BITS]}.arrow"))
-        return str(table["id"][number & (1 << ROW_BITS) - 1].as_py())
 
     def _without_repeats(self, table: pa.Table, reason: list[str | None]) -> tuple[pa.Table, int]:
         """`table` without passages that stood before, and how many documents lost some; a document

@@ -8,11 +8,13 @@ import random
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from math import sqrt
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from ..clusters import components
 from ..minhash import MinHashSettings, band_hashes, signatures
@@ -24,6 +26,8 @@ from .work import key_of, mapped, read_array, texts_of
 
 ORIGINALS = 2000
 """Documents that are copied, for each kind of script."""
+SAMPLE = 50_000
+"""Documents among which the originals are looked for."""
 TWINS = 5000
 """Removed documents that are compared with the one kept in their place."""
 _SIMILAR = (0.5, 0.98)
@@ -54,22 +58,33 @@ class AuditTask:
 
     def _originals(self) -> tuple[list[str], list[str]]:
         """Texts that stay, of which nothing but the plants is a near-duplicate."""
-        gone = removed_by(self.folder, [*self.exact, self.clusters])
-        draw = random.Random(self.seed)
         found: tuple[list[str], list[str]] = [], []
-        for i in draw.sample(range(len(self.parts)), len(self.parts)):
-            table = mapped(Path(self.folder, f"{self.parts[i]}.arrow"))
-            sizes = texts_of(table).sizes
-            fits = (sizes >= _BYTES[0]) & (sizes <= _BYTES[1])
-            fits &= ~is_in(i << ROW_BITS | np.arange(table.num_rows), gone)
-            rows = np.flatnonzero(fits).tolist()
-            for row in draw.sample(rows, len(rows)):
-                text = table["text"][row].as_py()
-                kind = found[0 if len(_CHINESE.findall(text)) * 5 > len(text) else 1]
-                if len(kind) < ORIGINALS:
-                    kind.append(text)
-                elif len(found[0]) == len(found[1]) == ORIGINALS:
-                    return found
+        for number in self._sample():
+            table = mapped(Path(self.folder, f"{self.parts[number >> ROW_BITS]}.arrow"))
+            text = table["text"][number & (1 << ROW_BITS) - 1].as_py()
+            kind = found[0 if len(_CHINESE.findall(text)) * 5 > len(text) else 1]
+            if len(kind) < ORIGINALS:
+                kind.append(text)
+            elif len(found[0]) == len(found[1]) == ORIGINALS:
+                break
+        return found
+
+    def _sample(self) -> list[int]:
+        """Numbers of documents that stay and are neither short nor long, drawn by their ids, so
+        that they are the same whatever the parts are."""
+        gone = removed_by(self.folder, [*self.exact, self.clusters])
+        drawn, numbers = np.empty(0, np.uint64), np.empty(0, np.int64)
+        for i, part in enumerate(self.parts):
+            table = mapped(Path(self.folder, f"{part}.arrow"))
+            sizes, number = texts_of(table).sizes, i << ROW_BITS | np.arange(table.num_rows)
+            fits = (sizes >= _BYTES[0]) & (sizes <= _BYTES[1]) & ~is_in(number, gone)
+            ids = table["id"].filter(pa.array(fits)).to_pylist()
+            digests = b"".join(blake2b(name.encode(), digest_size=8).digest() for name in ids)
+            drawn = np.concatenate([drawn, np.frombuffer(digests, "<u8")])
+            numbers = np.concatenate([numbers, number[fits]])
+            first = np.lexsort((numbers, drawn))[:SAMPLE]
+            drawn, numbers = drawn[first], numbers[first]
+        found: list[int] = numbers.tolist()
         return found
 
     def _twins(self) -> dict[str, Any]:

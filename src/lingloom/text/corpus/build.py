@@ -7,19 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import DataError
-from ..read import all_places
 from ..setaside import listed
 from .arranging import Layout, layout, scatter_tasks
 from .audit import audit_task
 from .budget import Budget, budget
 from .cleaning import clean_tasks
+from .dropped import dropped_tasks
 from .duplicates import ClusterTask, exact_tasks, pair_tasks, verify_tasks
 from .executor import Executor
 from .passages import passage_tasks, repeat_tasks
 from .reading import read_tasks
 from .settings import CorpusSettings
 from .work import Task, key_of
-from .writing import file_tasks, gram_tasks
+from .writing import evaluation_places, file_tasks, gram_tasks
 
 EXACT_RECORD_BYTES, BAND_RECORD_BYTES = 28, 12
 GRAM_BYTES_FOLD = 24
@@ -61,6 +61,7 @@ class Built:
     grams: list[dict[str, Any]] = field(default_factory=list)
     files: list[dict[str, Any]] = field(default_factory=list)
     file_keys: list[str] = field(default_factory=list)
+    dropped_keys: list[str] = field(default_factory=list)
     seconds_s: dict[str, float] = field(default_factory=dict)
     """Time of each stage in this process; what an earlier one did is not in it."""
 
@@ -166,13 +167,21 @@ def _arrange(settings: CorpusSettings, work: Path, executor: Executor, built: Bu
     writing = file_tasks(settings, work, built.layout, built.scattered_keys, tests)
     built.files = yield from _stage("write", writing, executor, built)
     built.file_keys = [task.key for task in writing]
+    stages = [
+        (built.cleaned_keys, built.cleaned),
+        (built.scattered_keys, built.scattered),
+        (built.file_keys, built.files),
+    ]
+    gathering = dropped_tasks(work, stages, settings.shard_mb * 10**6)
+    yield from _stage("dropped", gathering, executor, built)
+    built.dropped_keys = [task.key for task in gathering]
 
 
 def _held_out_bytes(settings: CorpusSettings, built: Built) -> int:
     """Text of the evaluation sets and of what is held out, about."""
     held = settings.split.validation_frac + settings.split.test_frac
     own = sum(part["bytes"] for part in built.cleaned) * held
-    places = all_places(settings.decontaminate.entries).values()
+    places = evaluation_places(settings.decontaminate)
     return int(own) + sum(place.path.stat().st_size for place in places if place.path)
 
 

@@ -15,21 +15,18 @@ from ..filters.batch import TextBatch
 from ..filters.filter import FilterSettings, sift
 from ..minhash import NOWHERE, band_hashes, signatures
 from ..texts import Texts
+from .dropped import write_dropped
 from .reading import SCHEMA
 from .settings import CorpusSettings, DedupSettings, plain
-from .work import key_of, mapped, texts_of, write_arrays, write_batches, write_parquet
+from .work import key_of, mapped, texts_of, write_arrays, write_batches
 
 KEPT = SCHEMA.append(pa.field("rank", pa.int64()))
 """Columns of a document that is kept; of a cluster the smallest `rank` stays."""
-DROPPED = pa.schema(
-    [(name, pa.large_string()) for name in ("id", "source", "reason", "of", "text")]
-)
-"""Columns of a document that is left out; `of` is the id of the document that it repeats."""
 
 
 @dataclass(frozen=True)
 class CleanTask:
-    """One part. Writes KEY.arrow (kept), KEY.dropped.parquet, and arrays sorted by hash: `exact`
+    """One part. Writes KEY.arrow (kept), KEY.dropped.arrow, and arrays sorted by hash: `exact`
     (high, low, row) and `band` with `band_row`."""
 
     folder: str
@@ -53,21 +50,17 @@ class CleanTask:
         kept, path = table.filter(pa.array(keep)), Path(self.folder, self.key)
         kept = kept.append_column("rank", pa.array(_ranks(kept, self.dedup)))
         write_batches(path.with_suffix(".arrow"), [kept], KEPT)
-        self._write_dropped(path, table.filter(pa.array(~keep)), [r for r in reasons if r])
+        gone, why = table.filter(pa.array(~keep)), [r for r in reasons if r]
+        write_dropped(self.folder, self.key, gone, why, [None] * len(why))
         self._write_hashes(path, kept)
         return {
             "file": f"{self.key}.arrow",
             "documents": kept.num_rows,
             "bytes": int(texts_of(kept).sizes.sum()),
             "by_source": _by_source(kept),
-            "dropped": count_reasons(table.filter(pa.array(~keep)), [r for r in reasons if r]),
+            "dropped": count_reasons(gone, why),
             "masked": dict(counts),
-            "lengths": length_histogram(texts_of(kept)),
         }
-
-    def _write_dropped(self, path: Path, table: pa.Table, reasons: list[str]) -> None:
-        columns = [table["id"], table["source"], reasons, [None] * len(reasons), table["text"]]
-        write_parquet(path.with_suffix(".dropped.parquet"), pa.table(columns, DROPPED))
 
     def _write_hashes(self, path: Path, kept: pa.Table) -> None:
         if self.dedup.exact:

@@ -7,7 +7,9 @@ corpora/NAME/
   train/ validation/ test/   parquet files with id, source, url, text; read in the order of names
   dropped/        documents that were left out, each with its reason and what it repeats
   set_aside.jsonl lines, rows and files that could not be read, and why
+  tokens/         with `tokens` in the recipe: a tokenizer and the splits as token shards
   log.jsonl       when each stage ran and how long it took
+  .work/          files between the stages; while it is there, the same command goes on
 """
 
 import os
@@ -27,7 +29,7 @@ from .reading import aside_of
 from .settings import CorpusSettings, plain
 from .work import read_array, written
 
-MANIFEST = "manifest.json"
+MANIFEST, WORK, TOKENS = "manifest.json", ".work", "tokens"
 FORMAT = 1
 _NO_EFFECT = ("memory", "workers", "executor", "keep_work", "out")
 """Settings that change nothing in what is written."""
@@ -112,21 +114,15 @@ def _kept(built: Built) -> dict[str, dict[str, int]]:
 
 
 def _stages(built: Built) -> list[dict[str, Any]]:
-    """Documents and bytes of text that go into each stage and come out of it."""
+    """Documents and bytes of text in and out of each stage, each document once."""
     read = [part for file in built.read for part in file["parts"]]
+    single = [count for file in built.files for count in file["by_source"].values()]
     counts = [
-        ("read", sum(p["documents"] for p in read), sum(p["bytes"] for p in read)),
+        ("read", *_total(read)),
         ("clean", *_total(built.cleaned)),
+        ("dedup and weigh", *_total(built.scattered)),
+        ("decontaminate", sum(n for n, _ in single), sum(size for _, size in single)),
     ]
-    for name in ("scattered", "files"):
-        documents, size = counts[-1][1:]
-        for figures in getattr(built, name):
-            for reasons in figures["dropped"].values():
-                documents -= sum(n for n, _ in reasons.values())
-                size -= sum(s for _, s in reasons.values())
-        counts.append(
-            ({"scattered": "dedup and weigh", "files": "decontaminate"}[name], documents, size)
-        )
     rows = []
     for (name, documents, size), before in zip(counts[1:], counts, strict=False):
         rows.append(
@@ -167,10 +163,18 @@ def _duplicates(work: Path, built: Built) -> dict[str, Any]:
 
 
 def _benchmarks(built: Built) -> dict[str, dict[str, int]]:
-    """Evaluation file -> its documents, and the documents that were dropped for it."""
+    """Evaluation file -> its documents, its lines that could not be read, and the documents that
+    were dropped for it."""
     hits = _sum(file["benchmarks"] for file in built.files)
-    documents = built.grams[0]["documents"] if built.grams else {}
-    return {name: {"documents": documents.get(name, 0), "dropped": n} for name, n in hits.items()}
+    found = built.grams[0] if built.grams else {"documents": {}, "set_aside": {}}
+    return {
+        name: {
+            "documents": found["documents"].get(name, 0),
+            "set_aside": found["set_aside"].get(name, 0),
+            "dropped": n,
+        }
+        for name, n in hits.items()
+    }
 
 
 def _files(built: Built) -> list[dict[str, Any]]:
@@ -207,15 +211,14 @@ def _added(histograms: Iterable[list[int]]) -> list[int]:
 
 def put_in_place(work: Path, out: Path, built: Built) -> None:
     """The files of the corpus under their names; those of an earlier one go."""
-    for name in (*SPLITS, "dropped"):
+    for name in (*SPLITS, "dropped", TOKENS):
         shutil.rmtree(out / name, ignore_errors=True)
+    for name in (*SPLITS, "dropped"):
         make_folder(out / name)
     for (split, i), key in zip(built.layout.files, built.file_keys, strict=True):
         _linked(work / f"{key}.parquet", out / split / f"{i:05}.parquet")
-    stages = {"clean": built.cleaned_keys, "dedup": built.scattered_keys, "write": built.file_keys}
-    for stage, keys in stages.items():
-        for i, key in enumerate(keys):
-            _linked(work / f"{key}.dropped.parquet", out / "dropped" / f"{stage}-{i:05}.parquet")
+    for i, key in enumerate(built.dropped_keys):
+        _linked(work / f"{key}.parquet", out / "dropped" / f"{i:05}.parquet")
     with written(out / "set_aside.jsonl") as path, open(path, "wb") as to:
         for key in built.read_keys:
             with open(aside_of(str(work), key), "rb") as part:
@@ -226,4 +229,5 @@ def _linked(source: Path, target: Path) -> None:
     with suppress(OSError):
         os.link(source, target)
         return
-    shutil.copyfile(source, target)
+    with written(target) as aside:
+        shutil.copyfile(source, aside)

@@ -1,16 +1,17 @@
 """A finished corpus, to be read."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ...errors import DataError, RecipeError
 from ..document import Document
 from ..read import TextSettings
-from .manifest import FORMAT, MANIFEST
+from .manifest import FORMAT, MANIFEST, WORK
 
 _ROWS = 256
 
@@ -56,7 +57,7 @@ def corpus_of(settings: TextSettings) -> Corpus | None:
         RecipeError: other text, or another key of `text`, is given with it.
         DataError: as Corpus.
     """
-    folders = [e for e in settings.entries if Path(e, MANIFEST).is_file()]
+    folders = corpora_among(settings.entries)
     if not folders:
         return None
     (folder, *others) = settings.entries
@@ -75,19 +76,29 @@ def corpus_of(settings: TextSettings) -> Corpus | None:
     return Corpus(folder)
 
 
+def corpora_among(entries: Sequence[str]) -> list[str]:
+    """Those of `entries` that are folders of corpora, finished or not."""
+    return [
+        entry
+        for entry in entries
+        if Path(entry, "recipe.yaml").is_file()
+        and (Path(entry, MANIFEST).is_file() or Path(entry, WORK).is_dir())
+    ]
+
+
 def _documents(path: Path) -> Iterator[Document]:
     try:
         for batch in pq.ParquetFile(path).iter_batches(_ROWS):
             for row in batch.to_pylist():
                 meta = {"url": row["url"]} if row["url"] else {}
                 yield Document(row["text"], row["id"], row["source"], meta)
-    except OSError as error:
-        raise DataError(f"{path}: damaged ({error}); make the corpus again") from None
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"{path}: missing or damaged ({error}); make the corpus again") from None
 
 
 def _manifest(folder: Path) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = json.loads((folder / MANIFEST).read_text("utf-8"))
+        found: Any = json.loads((folder / MANIFEST).read_text("utf-8"))
     except FileNotFoundError:
         raise DataError(
             f"{folder}: no finished corpus (no {MANIFEST}); make it, or go on with it: "
@@ -95,9 +106,11 @@ def _manifest(folder: Path) -> dict[str, Any]:
         ) from None
     except ValueError as error:
         raise DataError(f"{folder / MANIFEST}: damaged ({error}); make the corpus again") from None
-    if found.get("format") != FORMAT:
+    version = found.get("format") if isinstance(found, dict) else None
+    if version != FORMAT:
         raise DataError(
-            f"{folder / MANIFEST}: of another version ({found.get('format')}, this one reads "
+            f"{folder / MANIFEST}: of another version ({version}, this one reads "
             f"{FORMAT}); make the corpus again"
         )
-    return found
+    whole: dict[str, Any] = found
+    return whole

@@ -16,7 +16,7 @@ from ..places import Place
 from ..read import TextSettings, all_places, documents_of
 from ..setaside import FileReport, JsonlSink, Source
 from .settings import plain
-from .work import key_of, write_batches, written
+from .work import key_of, texts_of, write_batches, written
 
 SCHEMA = pa.schema(
     [
@@ -72,7 +72,11 @@ class ReadTask:
                 name = f"{self.key}-{count:05}.arrow"
                 table = pa.table([pa.array(c, pa.large_string()) for c in zip(*rows)], SCHEMA)  # noqa: B905 - rows are equally long
                 write_batches(Path(self.folder, name), [table], SCHEMA)
-                yield {"file": name, "documents": len(rows), "bytes": table["text"].nbytes}
+                yield {
+                    "file": name,
+                    "documents": len(rows),
+                    "bytes": int(texts_of(table).sizes.sum()),
+                }
                 rows, size, count = [], 0, count + 1
 
 

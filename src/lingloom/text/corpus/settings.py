@@ -5,7 +5,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     Field,
-    NonNegativeFloat,
     NonNegativeInt,
     PositiveInt,
     field_validator,
@@ -47,9 +46,13 @@ class DedupSettings(Settings):
     of them are found and which removals are right. Does not change what is written."""
 
     @model_validator(mode="after")
-    def _can_be_audited(self) -> "DedupSettings":
+    def _fits_together(self) -> "DedupSettings":
         if self.audit and not self.near:
             raise ValueError("audit measures how near-duplicates are found; set near=true with it")
+        if (self.keep == "best_source") != bool(self.sources):
+            raise ValueError(
+                "keep=best_source needs the sources, best first; no other keep has any"
+            )
         if self.audit and self.minhash.unit != "tokens":
             raise ValueError("audit plants by tokens; set minhash.unit=tokens with it")
         return self
@@ -73,7 +76,7 @@ class CorpusSettings(Settings):
     """Rules of quality, applied in this order; a document falls to the first that refuses it."""
     dedup: DedupSettings = DedupSettings()
     """Which repetitions are removed."""
-    weights: dict[str, NonNegativeFloat] = {}
+    weights: dict[str, Annotated[float, Field(ge=0, le=1000)]] = {}
     """Pattern of file names -> how many times their documents are read in one epoch of the corpus:
     0.5 takes half of them, 2 takes each twice. The first pattern that matches counts; else 1."""
     split: SplitSettings = SplitSettings()
@@ -87,10 +90,11 @@ class CorpusSettings(Settings):
     workers: NonNegativeInt = 0
     """Processes at work at once; 0: one for each processor."""
     executor: Literal["local", "ray"] = "local"
-    """ray: tasks on a Ray cluster whose machines share the folders that are named here."""
+    """ray: tasks on a Ray cluster whose machines share the folders that are named here; Ray's own
+    processes come on top of `memory`."""
     keep_work: bool = False
     """Keep the files between the stages, so that a changed recipe redoes only what it changes."""
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Order and sampling follow from this number and each document's id."""
     out: str = ""
     """The corpus folder; empty: corpora/ and the recipe's name."""

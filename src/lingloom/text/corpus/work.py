@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ...errors import DataError
+from ...errors import DataError, RunError
 from ...runs import make_folder, unwritable, write_whole
 from ..texts import Texts
 
@@ -59,7 +59,13 @@ def perform(task: Task) -> dict[str, Any]:
     """Do `task` unless it is done; its figures."""
     done = figures(task)
     if done is None:
-        done = task.run()
+        try:
+            done = task.run()
+        except MemoryError as error:
+            raise RunError(
+                f"{task.key}: no memory left ({error}); run the same command again with a smaller "
+                "memory=... or fewer workers"
+            ) from None
         write_whole(_marker(task), json.dumps(done, ensure_ascii=False))
     return done
 
@@ -105,18 +111,32 @@ def write_batches(path: Path, batches: Iterable[pa.Table], schema: pa.Schema) ->
 
 def mapped(path: Path) -> pa.Table:
     """The one table of an Arrow file; its pages come from disk when they are touched."""
-    return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+    return _file(path).read_all()
 
 
 def mapped_batch(path: Path, i: int) -> pa.Table:
     """Record batch `i` of an Arrow file as a table."""
-    return pa.Table.from_batches([pa.ipc.open_file(pa.memory_map(str(path))).get_batch(i)])
+    return pa.Table.from_batches([_file(path).get_batch(i)])
+
+
+def _file(path: Path) -> Any:
+    try:
+        return pa.ipc.open_file(pa.memory_map(str(path)))
+    except (FileNotFoundError, pa.ArrowInvalid) as error:
+        raise _lost(path, error) from None
+
+
+def _lost(path: Path, error: Exception) -> DataError:
+    return DataError(
+        f"{path}: written by an earlier stage, and now missing or damaged ({error}); delete "
+        f"{path.parent} and run the same command again"
+    )
 
 
 def write_parquet(path: Path, table: pa.Table) -> None:
-    """A table that anyone can read, packed with zstd."""
+    """A table that anyone can read, packed with zstd; the same rows, the same bytes."""
     with written(path) as aside:
-        pq.write_table(table, aside, compression="zstd", compression_level=1)
+        pq.write_table(table.combine_chunks(), aside, compression="zstd", compression_level=1)
 
 
 def texts_of(table: pa.Table) -> Texts:
@@ -136,7 +156,10 @@ def write_arrays(path: Path, **arrays: np.ndarray) -> None:
 
 def read_array(path: Path, name: str) -> np.ndarray:
     """One of the arrays of `path`, mapped."""
-    array: np.ndarray = np.load(_array(path, name), mmap_mode="r", allow_pickle=False)
+    try:
+        array: np.ndarray = np.load(_array(path, name), mmap_mode="r", allow_pickle=False)
+    except (FileNotFoundError, ValueError, EOFError) as error:
+        raise _lost(_array(path, name), error) from None
     return array
 
 

@@ -23,11 +23,13 @@ from ..decontaminate import (
     hit_counts,
     overlaps,
 )
+from ..places import Place
 from ..read import TextSettings, all_places, documents_of
 from ..setaside import FileReport, Source
 from ..texts import Texts
 from .arranging import Layout
-from .cleaning import DROPPED, count_by, count_reasons, length_histogram
+from .cleaning import count_by, count_reasons, length_histogram
+from .dropped import write_dropped
 from .reading import SCHEMA, fingerprint
 from .settings import CorpusSettings, plain
 from .work import key_of, mapped_batch, read_array, texts_of, write_arrays, write_parquet
@@ -94,7 +96,7 @@ def gram_tables(folder: str, key: str) -> list[GramTable]:
 
 @dataclass(frozen=True)
 class FileTask:
-    """One file of the corpus, in its order. Writes KEY.parquet and KEY.dropped.parquet."""
+    """One file of the corpus, in its order. Writes KEY.parquet and KEY.dropped.arrow."""
 
     folder: str
     key: str
@@ -121,8 +123,7 @@ class FileTask:
         first = table["copy"].to_numpy() == 0
         kept, gone = table.filter(pa.array(stays)), table.filter(pa.array(~stays & first))
         why = [r for r, f in zip(reasons, first, strict=True) if r and f]
-        columns = [gone["id"], gone["source"], why, [None] * len(why), gone["text"]]
-        write_parquet(path.with_suffix(".dropped.parquet"), pa.table(columns, DROPPED))
+        write_dropped(self.folder, self.key, gone, why, [None] * len(why))
         written_to = path.with_suffix(".parquet")
         write_parquet(written_to, kept.select(SCHEMA.names))
         single = kept.filter(pc.equal(kept["copy"], 0))
@@ -154,6 +155,24 @@ class FileTask:
         return reasons, hit_counts(owners[gone & first], self.benchmarks)
 
 
+def evaluation_places(rules: DecontaminateSettings) -> list[Place]:
+    """The evaluation files.
+
+    Raises:
+        RecipeError: there is no such file, or there are too many.
+    """
+    try:
+        found = list(all_places(rules.entries).values())
+    except RecipeError as error:
+        raise RecipeError(str(error).replace("text.read", "decontaminate.read", 1)) from None
+    if len(found) >= MOST_BENCHMARKS:
+        raise RecipeError(
+            f"decontaminate.read: {len(found)} files, and at most {MOST_BENCHMARKS - 1} can be "
+            "told apart; join those that belong together"
+        )
+    return found
+
+
 def gram_tasks(
     settings: CorpusSettings, folder: Path, shape: Layout, scattered: Sequence[str], ranges: int
 ) -> list[GramTask]:
@@ -162,13 +181,7 @@ def gram_tasks(
     Raises:
         RecipeError: there is no such evaluation file, or there are too many.
     """
-    rules = settings.decontaminate
-    places = list(all_places(rules.entries).values())
-    if len(places) >= MOST_BENCHMARKS:
-        raise RecipeError(
-            f"decontaminate.read: {len(places)} files, and at most {MOST_BENCHMARKS - 1} can be "
-            "told apart; join those that belong together"
-        )
+    rules, places = settings.decontaminate, evaluation_places(settings.decontaminate)
     held_out = tuple(scattered) if rules.held_out else ()
     if not places and not held_out:
         return []
