@@ -56,7 +56,7 @@ def card_markdown(data: ReportData) -> str:
 
 def size(text_bytes: float) -> str:
     """Bytes as people say them: 1,234,567 -> '1.2 MB'."""
-    for unit, power in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+    for unit, power in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if text_bytes >= power:
             return f"{text_bytes / power:.1f} {unit}"
     return f"{text_bytes:.0f} bytes"

@@ -136,6 +136,38 @@ def interval_chart(
     return _svg(width, height, escape(label), "".join(parts))
 
 
+def column_chart(
+    columns: Sequence[tuple[str, int]], x_label: str, y_label: str, *, width: int, height: int
+) -> Markup:
+    """One column for each (name, count), in their order; none, or nothing in any, gives nothing.
+
+    Every column has its count in its title; it is also written above it where there is room.
+    """
+    most = max((count for _, count in columns), default=0)
+    if not most:
+        return Markup("")
+    frame = Frame(58, width - 16, 30, height - 40, 0, len(columns), 0, 1.1 * most)
+    step = (frame.right - frame.left) / len(columns)
+    every = max(1, math.ceil(max(len(name) for name, _ in columns) * 7 / step))
+    parts = [_y_axis(frame, y_label), _bottom(frame, x_label)]
+    for i, (name, count) in enumerate(columns):
+        x, y = frame.x(i), frame.y(count)
+        parts.append(
+            f'<rect x="{x + 0.1 * step:.1f}" y="{y:.1f}" width="{0.8 * step:.1f}" '
+            f'height="{frame.bottom - y:.1f}" fill="var(--base)" opacity=".75">'
+            f"<title>{escape(name)}: {count:,}</title></rect>"
+        )
+        if count and len(f"{count:,}") * 7 < step:
+            parts.append(_middle(x + step / 2, y - 5, f"{count:,}"))
+        if i % every == 0:
+            parts.append(_middle(x + step / 2, frame.bottom + 18, name))
+    return _svg(width, height, escape(f"{y_label} by {x_label}"), "".join(parts))
+
+
+def _middle(x: float, y: float, text: str) -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="middle">{escape(text)}</text>'
+
+
 def _svg(width: int, height: int, title: str, body: str) -> Markup:
     return Markup(
         f'<svg viewBox="0 0 {width} {height}" role="img"><title>{title}</title>{body}</svg>'
@@ -154,6 +186,10 @@ def _quantile(values: Sequence[float], share: float) -> float:
 
 
 def _axes(frame: Frame, x_label: str, y_label: str) -> str:
+    return _y_axis(frame, y_label) + _x_axis(frame, x_label)
+
+
+def _y_axis(frame: Frame, label: str) -> str:
     parts = []
     for value in ticks(frame.y_low, frame.y_high, 5):
         y = frame.y(value)
@@ -161,15 +197,11 @@ def _axes(frame: Frame, x_label: str, y_label: str) -> str:
             f'<line x1="{frame.left}" x2="{frame.right}" y1="{y:.1f}" y2="{y:.1f}" class="grid"/>'
             f'<text x="{frame.left - 8}" y="{y + 4:.1f}" text-anchor="end">{number(value)}</text>'
         )
-    parts.append(f'<text x="0" y="14" class="unit">{escape(y_label)}</text>')
-    return "".join(parts) + _x_axis(frame, x_label)
+    return "".join(parts) + f'<text x="0" y="14" class="unit">{escape(label)}</text>'
 
 
 def _x_axis(frame: Frame, label: str) -> str:
-    parts = [
-        f'<line x1="{frame.left}" x2="{frame.right}" '
-        f'y1="{frame.bottom}" y2="{frame.bottom}" class="axis"/>'
-    ]
+    parts = [_bottom(frame, label)]
     for value in ticks(frame.x_low, frame.x_high, max(3, int(frame.right - frame.left) // 110)):
         x = frame.x(value)
         parts.append(
@@ -177,11 +209,17 @@ def _x_axis(frame: Frame, label: str) -> str:
             f'class="axis"/><text x="{x:.1f}" y="{frame.bottom + 18}" '
             f'text-anchor="middle">{number(value)}</text>'
         )
-    parts.append(
+    return "".join(parts)
+
+
+def _bottom(frame: Frame, label: str) -> str:
+    """The line at the bottom and what it measures."""
+    return (
+        f'<line x1="{frame.left}" x2="{frame.right}" '
+        f'y1="{frame.bottom}" y2="{frame.bottom}" class="axis"/>'
         f'<text x="{frame.right}" y="{frame.bottom + 34}" text-anchor="end" class="unit">'
         f"{escape(label)}</text>"
     )
-    return "".join(parts)
 
 
 def _line(frame: Frame, series: Series, bins: int) -> str:

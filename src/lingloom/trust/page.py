@@ -1,4 +1,4 @@
-"""What our pages share: one file each, no script, nothing from outside, headings in two languages."""
+"""What our pages share: one file each, no script, nothing from outside, two languages."""
 
 from collections.abc import Callable
 from importlib.resources import files

@@ -1,5 +1,6 @@
 """`lingloom clean RECIPE`: from piles of raw files to a training corpus."""
 
+from pathlib import Path
 from typing import Any
 
 from ..corpus_recipe import CorpusRecipe, read_corpus
@@ -24,6 +25,8 @@ def run(arguments: list[str]) -> int:
             follower(event)
             if event.stage == "corpus" and event.what == "end":
                 figures = dict(event.facts["manifest"])
+                if event.facts["again"]:
+                    story(f"corpus     {recipe.out} is finished: nothing to do")
     if follower.stopped:
         story("stopped; everything finished is kept; the same command goes on")
         return 130
@@ -32,6 +35,7 @@ def run(arguments: list[str]) -> int:
         return 0
     for line in lines(figures):
         print(line)
+    story(f"report     {Path(recipe.out, 'report.html')}")
     story(f"next       lingloom show {recipe.out} dropped      what was left out, and why")
     story(f"           lingloom train RECIPE text.read={recipe.out}")
     return 0
