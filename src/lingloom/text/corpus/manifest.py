@@ -9,6 +9,8 @@ corpora/NAME/
   set_aside.jsonl lines, rows and files that could not be read, and why
   tokens/         with `tokens` in the recipe: a tokenizer and the splits as token shards
   log.jsonl       when each stage ran and how long it took
+  report.html     all of it, to be looked at; with times and versions, so that it and the log alone
+                  differ from one making of the corpus to the next
   .work/          files between the stages; while it is there, the same command goes on
 """
 
