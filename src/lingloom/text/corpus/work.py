@@ -66,6 +66,7 @@ def perform(task: Task) -> dict[str, Any]:
                 f"{task.key}: no memory left ({error}); run the same command again with a smaller "
                 "memory=... or fewer workers"
             ) from None
+        pa.default_memory_pool().release_unused()  # else each worker keeps its largest task's
         write_whole(_marker(task), json.dumps(done, ensure_ascii=False))
     return done
 
