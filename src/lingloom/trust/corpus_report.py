@@ -66,6 +66,7 @@ def render_corpus(corpus: Corpus, environment: Mapping[str, str]) -> str:
         inputs={report["name"]: report for report in figures["inputs"]},
         sources=_largest(figures["sources"].items(), lambda item: item[1]["bytes"]),
         reasons=_reasons(corpus),
+        repeats=_repeats(figures),
         clusters=both(lambda width: _clusters_chart(duplicates.get("cluster_sizes", {}), width)),
         jaccard=both(lambda width: _jaccard_chart(duplicates.get("jaccard", []), width)),
         chance=both(lambda width: _chance_chart(figures["recipe"]["dedup"], width)),
@@ -94,11 +95,18 @@ def _times(log: list[dict[str, Any]]) -> dict[str, float]:
     return dict(seconds)
 
 
+def _repeats(figures: dict[str, Any]) -> bool:
+    """Whether there is anything to tell of duplicates."""
+    found = figures["duplicates"]
+    told = found["exact"] or found.get("near") or figures["audit"] or figures["shortened"]
+    return bool(told)
+
+
 def _reasons(corpus: Corpus) -> list[Reason]:
     """All reasons, the most frequent first, with examples; only the texts shown are read."""
     counts = corpus.manifest["dropped"]
     found: dict[str, list[Example]] = {reason: [] for reason in counts}
-    wanted = {reason: min(EXAMPLES, documents) for reason, (documents, _) in counts.items()}
+    wanted = {reason: EXAMPLES for reason, (documents, _) in counts.items()}
     for path in sorted((corpus.folder / "dropped").glob("*.parquet")):
         if not any(wanted.values()):
             break
