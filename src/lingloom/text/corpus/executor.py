@@ -110,6 +110,7 @@ class Ray:
     """Tasks of a Ray cluster: the one that RAY_ADDRESS names, else one on this machine."""
 
     def __init__(self, workers: int):
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent unasked
         try:
             import ray
         except ImportError:
