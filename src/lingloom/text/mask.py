@@ -10,6 +10,10 @@ from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address, IPv6Address
 from typing import Literal
 
+import numpy as np
+
+from .needs import CARD, EMAIL, IDENTITY, IP4, IP6, MOBILE, PHONE, personal_signs
+
 Kind = Literal["email", "id", "card", "mobile", "phone", "ip"]
 
 _EMAIL = re.compile(
@@ -53,11 +57,15 @@ def masked(texts: list[str], kinds: Sequence[Kind], counts: Counter[str]) -> lis
             that are public, of either version.
         counts: how often each kind was found is added to it.
     """
+    texts = list(texts)
+    # a mask only takes characters that no other kind could use, so it never adds signs
+    signs = personal_signs(texts)
     for kind, (word, rules) in _RULES.items():
         if kind not in kinds:
             continue
-        for pattern, right in rules:
-            texts = [_replaced(text, kind, word, pattern, right, counts) for text in texts]
+        for sign, pattern, right in rules:
+            for i in np.flatnonzero(signs & sign):
+                texts[i] = _replaced(texts[i], kind, word, pattern, right, counts)
     return texts
 
 
@@ -69,9 +77,6 @@ def _replaced(
     right: Callable[[str], bool],
     counts: Counter[str],
 ) -> str:
-    if kind == "email" and "@" not in text:
-        return text
-
     def one(found: re.Match[str]) -> str:
         if not right(found[0]):
             return found[0]
@@ -120,12 +125,14 @@ def _always(text: str) -> bool:
     return True
 
 
-_RULES: dict[Kind, tuple[str, list[tuple[re.Pattern[str], Callable[[str], bool]]]]] = {
-    "email": ("[EMAIL]", [(_EMAIL, _always)]),
-    "id": ("[ID]", [(_ID, right_identity)]),
-    "card": ("[CARD]", [(_CARD, right_card)]),
-    "mobile": ("[PHONE]", [(_MOBILE, _always)]),
-    "phone": ("[PHONE]", [(_PHONE, _is_phone)]),
-    "ip": ("[IP]", [(_IP4, _is_public_4), (_IP6, _is_public_6)]),
+_Rule = tuple[int, re.Pattern[str], Callable[[str], bool]]
+_RULES: dict[Kind, tuple[str, list[_Rule]]] = {
+    "email": ("[EMAIL]", [(EMAIL, _EMAIL, _always)]),
+    "id": ("[ID]", [(IDENTITY, _ID, right_identity)]),
+    "card": ("[CARD]", [(CARD, _CARD, right_card)]),
+    "mobile": ("[PHONE]", [(MOBILE, _MOBILE, _always)]),
+    "phone": ("[PHONE]", [(PHONE, _PHONE, _is_phone)]),
+    "ip": ("[IP]", [(IP4, _IP4, _is_public_4), (IP6, _IP6, _is_public_6)]),
 }
-"""Kind -> the word it becomes, and where it may stand."""
+"""Kind -> the word it becomes, and where it may stand: the sign without which it is not looked for,
+its form, and what else must hold."""

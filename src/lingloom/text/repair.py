@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from typing import Any, Literal
 
 from ..errors import MissingError
+from .needs import MOJIBAKE
 
 _FULL_WIDTH = re.compile("[\uff10-\uff19\uff21-\uff3a\uff41-\uff5a]+")
 _TO_HALF = {
@@ -18,12 +19,6 @@ _TO_HALF = {
     for run in ("０９", "ＡＺ", "ａｚ")
     for code in range(ord(run[0]), ord(run[1]) + 1)
 }
-# A character that UTF-8 writes as two or more bytes, read as cp1252 or Latin-1: its first byte,
-# then one that goes on.
-_GOES_ON = re.escape(
-    "".join({c for b in range(0x80, 0xC0) for c in (chr(b), bytes([b]).decode("cp1252", "ignore"))})
-)
-_MOJIBAKE = re.compile(f"[\xc2-\xf4][{_GOES_ON}]|Ã ")
 _NOT_CHINESE = re.compile("[^\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef]+")
 _KANA = re.compile("[\u3041-\u30ff]")
 _HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff]")
@@ -61,11 +56,11 @@ def unmangled(text: str) -> str:
     Raises:
         MissingError: there are signs of it, and ftfy is not installed.
     """
-    if text.isascii() or not _MOJIBAKE.search(text):
+    if text.isascii() or not MOJIBAKE.search(text):
         return text
     fix = _ftfy()
     return _NOT_CHINESE.sub(
-        lambda found: fix(found[0]) if _MOJIBAKE.search(found[0]) else found[0], text
+        lambda found: fix(found[0]) if MOJIBAKE.search(found[0]) else found[0], text
     )
 
 
