@@ -58,7 +58,7 @@ def corpus(tmp_path_factory):
     folder = tmp_path_factory.mktemp("corpus")
     lines = [json.dumps({"text": text}) for text in rows()] + ["{torn"]
     (folder / "<b>raw & co.jsonl").write_text("\n".join(lines), "utf-8")
-    (folder / "quiz.txt").write_text(document(20) + "\n", "utf-8")
+    (folder / "quiz.txt").write_text(f"{document(20)}\n{document(500)}\n", "utf-8")
     words = [
         f"text.read={folder}/*.jsonl",
         "text.clean.mask=[email]",
