@@ -1,10 +1,13 @@
 import gzip
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lingloom.errors import MissingError
+from lingloom.native.kernels import kernels
 from lingloom.text import html as html_module
-from lingloom.text.html import encoding_of
+from lingloom.text.html import depth, encoding_of
 from lingloom.text.read import TextSettings, documents
 
 pytest.importorskip("resiliparse")
@@ -104,3 +107,26 @@ def test_html_without_resiliparse_says_what_to_install(tmp_path, monkeypatch):
         "reading HTML needs the package 'resiliparse', which is not installed; "
         "run: pip install 'lingloom[text]'"
     )
+
+
+PIECES = (
+    "<div> </div> <br/> <svg </ < b> <li> <tr_x> <colgroup> <colgroups> <é> <p\u017f> < / a".split(
+        " "
+    )
+    + ["<P a=b>", "</ p>", "<noscript>", "</TABLE >", "<h1>", "<!--", "\0"]
+)
+
+
+@pytest.mark.skipif(kernels() is None, reason="the kernels are not built")
+@given(st.lists(st.one_of(st.sampled_from(PIECES), st.text(max_size=3)), max_size=30))
+def test_the_kernel_counts_the_same_depth_as_its_twin(pieces):
+    page = "".join(pieces).encode("utf-8", "replace")
+    assert depth(page) == depth(page, native=False)
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_only_elements_that_need_an_end_make_a_page_deep(native):
+    assert depth(b"<html><body><p><p><br><LI>a<div><b>x</b></div></body>", native=native) == 4
+    assert depth(b"<ul><li><ul><li>" * 3, native=native) == 6
+    assert depth(b"</div></div><div>", native=native) == 0
+    assert depth(b"", native=native) == 0

@@ -161,14 +161,19 @@ void lingloom_text_personal(const uint8_t *data, const int64_t *offsets, int64_t
 
 /* Whether an element of this name needs no end, or ends where the next one begins. */
 static int lone_element(const uint8_t *name, int64_t size) {
-    static const char names[] = " area base br col embed hr img input link meta source track wbr p li dt dd option"
-                                " tr td th thead tbody tfoot colgroup ";
-    char wanted[11] = " ";
-    if (size > 8) return 0;
-    for (int64_t i = 0; i < size; i++) wanted[1 + i] = (char)(is_letter(name[i]) ? name[i] | 32 : name[i]);
-    wanted[1 + size] = ' ';
-    wanted[2 + size] = 0;
-    return !memchr(name, 0, (size_t)size) && strstr(names, wanted) != 0;
+    static const char names[][8] = {"area",   "base", "br", "col", "embed", "hr",     "img", "input", "link",
+                                    "meta",   "source", "track", "wbr", "p", "li",     "dt",  "dd",    "option",
+                                    "tr",     "td",   "th", "thead", "tbody", "tfoot", "colgroup"};
+    char wanted[8] = {0};
+    if (size > (int64_t)sizeof wanted) return 0;
+    for (int64_t i = 0; i < size; i++) wanted[i] = (char)(is_letter(name[i]) ? name[i] | 32 : name[i]);
+    uint64_t key, other;
+    memcpy(&key, wanted, sizeof key);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        memcpy(&other, names[i], sizeof other);
+        if (key == other) return 1;
+    }
+    return 0;
 }
 
 /* How deep the elements of a page are nested at most, those that need no end left out. */

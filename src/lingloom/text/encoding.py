@@ -93,6 +93,8 @@ def _best(scores: dict[str, float]) -> tuple[str, float]:
 
 
 def _is_utf_8(sample: bytes) -> bool:
+    if sample.isascii():
+        return True
     try:
         codecs.getincrementaldecoder("utf-8")().decode(sample)  # may end inside a character
         return True

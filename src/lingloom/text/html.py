@@ -5,6 +5,7 @@ whose library resiliparse does the work.
 """
 
 import codecs
+import ctypes
 import re
 from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
@@ -12,6 +13,7 @@ from itertools import accumulate
 from typing import Any, NamedTuple
 
 from ..errors import MissingError
+from ..native.kernels import kernels
 from .encoding import SAMPLE_BYTES, recognise
 from .setaside import Source
 
@@ -27,8 +29,8 @@ _MOST_BAD_FRAC = 0.001
 _DEEPEST = 512
 # Of elements that need no end, some hold nothing and the others end where the next one begins.
 _NESTING = re.compile(
-    r"<(/?)(?!(?:area|base|br|col|embed|hr|img|input|link|meta|source|track|wbr"
-    r"|p|li|dt|dd|option|tr|td|th|thead|tbody|tfoot|colgroup)\b)[a-z]",
+    rb"<(/?)(?!(?:area|base|br|col|embed|hr|img|input|link|meta|source|track|wbr"
+    rb"|p|li|dt|dd|option|tr|td|th|thead|tbody|tfoot|colgroup)\b)[a-z]",
     re.I,
 )
 # What pages call these encodings is often a part of what they use.
@@ -103,10 +105,22 @@ def extractor() -> Callable[[str], Page]:
 def _too_deep(content: str) -> bool:
     """Whether elements are nested so deep that extraction, which is quadratic in the depth, would
     take minutes; no browser goes that deep either."""
-    if content.count("<") <= _DEEPEST:
-        return False
-    steps = (-1 if slash else 1 for slash in _NESTING.findall(content))
-    return max(accumulate(steps), default=0) > _DEEPEST
+    return content.count("<") > _DEEPEST and depth(content.encode()) > _DEEPEST
+
+
+def depth(page: bytes, *, native: bool = True) -> int:
+    """How deep elements are nested at most, those that need no end left out.
+
+    Args:
+        page: in UTF-8, or another encoding that keeps ASCII.
+        native: use the kernel where there is one.
+    """
+    library = kernels() if native else None
+    if library is None:
+        steps = (-1 if slash else 1 for slash in _NESTING.findall(page))
+        return max(accumulate(steps, initial=0))
+    library.lingloom_html_depth.restype = ctypes.c_int64
+    return int(library.lingloom_html_depth(page, ctypes.c_int64(len(page))))
 
 
 def decoded_page(raw: bytes, codec: str) -> str:
@@ -118,7 +132,9 @@ def decoded_page(raw: bytes, codec: str) -> str:
     if codec == "binary":
         raise ValueError("not text")
     content = raw.decode(codec, "replace")
-    bad = content.count("\ufffd") - raw.count("\ufffd".encode())
+    bad = content.count("\ufffd")
+    if bad and codec == "utf-8":
+        bad -= raw.count("\ufffd".encode())  # those were in the page
     if bad > max(1, _MOST_BAD_FRAC * len(content)):
         raise ValueError(f"not {codec} text ({bad} places cannot be decoded)")
     return content.removeprefix("\ufeff")
