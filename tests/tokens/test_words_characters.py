@@ -5,9 +5,10 @@ from pydoc_data.topics import topics
 
 import pytest
 
-from lingloom.errors import MissingError
+from lingloom.errors import DataError, MissingError
 from lingloom.text import segment
 from lingloom.tokens.characters import CharactersSettings
+from lingloom.tokens.open import open_tokenizer
 from lingloom.tokens.subwords import UnigramSettings, WordPieceSettings
 from lingloom.tokens.words import Separator, WordsSettings
 
@@ -121,3 +122,47 @@ def test_words_may_come_from_a_dictionary_of_the_users_own(tmp_path):
     assert tokenizer.separate("研究生命起源，good") == ["研究", "生命", "起源", "，", "good"]
     assert Separator("forward", path)("研究生命起源") == ["研究生", "命", "起源"]
     assert tokenizer.kept == {"segment": "bidirectional", "dictionary": path}
+
+
+def with_a_tagger(tmp_path):
+    (tmp_path / "by_spaces.txt").write_text(
+        "研究 生命 的 起源\n用 Python3.11 研究 ， 好\n", "utf-8"
+    )
+    return WordsSettings(segment="tagger", segmented=str(tmp_path / "by_spaces.txt"))
+
+
+def test_a_tagger_is_learnt_from_segmented_text_and_stored_with_the_tokenizer(tmp_path):
+    tokenizer = with_a_tagger(tmp_path).train(["研究生命的起源 don't  用Python3.11研究，好 don't"])
+    words = ["研究", "生命", "的", "起源", "don't", "用", "Python3.11", "研究", "，", "好", "don't"]
+    assert tokenizer.separate("研究生命的起源 don't  用Python3.11研究，好 don't") == words
+    assert tokenizer.separate("plain text") == ["plain", "text"]
+    tokenizer.save(tmp_path / "out")
+    (tmp_path / "by_spaces.txt").unlink()
+    opened = open_tokenizer(tmp_path / "out")
+    assert opened.encode("用Python3.11研究生命") == tokenizer.encode("用Python3.11研究生命")
+    assert opened.kept == tokenizer.kept
+    opened.save(tmp_path / "again")
+    for path in (tmp_path / "out").iterdir():
+        assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes()
+
+
+def test_the_tagger_of_another_tokenizer_is_refused(tmp_path):
+    with_a_tagger(tmp_path).train(["研究"]).save(tmp_path / "out")
+    (tmp_path / "by_spaces.txt").write_text("研 究 生 命", "utf-8")
+    settings = WordsSettings(segment="tagger", segmented=str(tmp_path / "by_spaces.txt"))
+    settings.train(["研究"]).separate.tagger.save(tmp_path / "out" / "tagger.safetensors")
+    with pytest.raises(DataError, match=r"not the tagger that tokens\.json describes; restore"):
+        open_tokenizer(tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"segment": "tagger"}, "the tagger needs segmented text to learn from"),
+        ({"segmented": "x"}, "segment=auto with segmented='x': the tagger needs"),
+        ({"dictionary": "x"}, "segment=auto reads no dictionary; set segment to one of forward, "),
+    ],
+)
+def test_files_that_would_have_no_effect_are_refused(keys, message):
+    with pytest.raises(ValueError, match=message):
+        WordsSettings(**keys)

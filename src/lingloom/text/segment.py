@@ -1,4 +1,4 @@
-"""Chinese text to words: maximum match against a dictionary, in three directions, or jieba.
+"""Chinese text to words: the longest of a dictionary in three directions, jieba, or a tagger.
 
 Source: Liang Nanyuan 1987 (CDWS, an automatic word segmentation system for written Chinese) for the
 matches; Sun and Tsou 1995 for choosing between the two directions.
@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Literal
 
 from ..errors import DataError, MissingError, RecipeError
+from .tagger import open_tagger
 
-Way = Literal["forward", "backward", "bidirectional", "jieba"]
+Way = Literal["forward", "backward", "bidirectional", "jieba", "tagger"]
 
 _LONGEST_WORD = 16
 """Characters; longer entries of a dictionary are names of things, and slow every match."""
@@ -57,29 +58,29 @@ def _singles(words: list[str]) -> int:
     return sum(len(word) == 1 for word in words)
 
 
-def segment(
-    texts: Iterable[str], way: Way = "jieba", dictionary: str | Path = ""
-) -> Iterable[list[str]]:
-    """The words of each run of Chinese characters in `texts`; give it runs, as it knows no others.
+def segment(texts: Iterable[str], way: Way = "jieba", file: str | Path = "") -> Iterable[list[str]]:
+    """The words of each of `texts`.
 
     Args:
-        texts: what to segment.
-        way: forward, backward or bidirectional maximum match, or jieba.
-        dictionary: see `open_dictionary`; for the matches alone.
+        texts: what to segment: runs of Chinese characters, as all but the tagger know no others.
+        way: forward, backward or bidirectional maximum match, jieba, or a tagger.
+        file: for a match its dictionary, see `open_dictionary`; for a tagger where it was saved.
 
     Raises:
-        RecipeError, DataError: as `open_dictionary`.
+        RecipeError, DataError: as `open_dictionary` and `open_tagger`.
         MissingError: no dictionary is named, and jieba is not installed.
     """
-    cut = cutter(way, dictionary)
+    cut = cutter(way, file)
     return ([*cut(text)] for text in texts)
 
 
-def cutter(way: Way, dictionary: str | Path = "") -> Callable[[str], Iterable[str]]:
+def cutter(way: Way, file: str | Path = "") -> Callable[[str], Iterable[str]]:
     """A function from a run of Chinese characters to its words; arguments as for `segment`."""
     if way == "jieba":
         return _jieba()
-    found: Callable[[str], Iterable[str]] = getattr(open_dictionary(str(dictionary)), way)
+    if way == "tagger":
+        return open_tagger(file).cut
+    found: Callable[[str], Iterable[str]] = getattr(open_dictionary(str(file)), way)
     return found
 
 

@@ -54,7 +54,7 @@ def open_tokenizer(folder: str | Path) -> Tokenizer:
         )
     settings = Kinds(TOKENIZERS).settings_class(kind)
     assert issubclass(settings, TokenizerSettings)
-    return settings.opened(tokenizers.Tokenizer.from_str(text), kept)
+    return settings.opened(tokenizers.Tokenizer.from_str(text), {**kept, "folder": str(folder)})
 
 
 def _read(path: Path) -> str:

