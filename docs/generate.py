@@ -1,13 +1,14 @@
-"""Write docs/recipe.md, the reference of every key, from the settings themselves.
+"""Write docs/recipe.md, the reference of every key of both recipes, from the settings themselves.
 
 Run by `make docs`; a test fails when the page and the code disagree.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from lingloom.corpus_recipe import CorpusRecipe
 from lingloom.recipe import Recipe
-from lingloom.settings import Kinds, Settings, describe, kinds_of, section_of
+from lingloom.settings import Kinds, Settings, describe, item_kinds_of, kinds_of, section_of
 
 PAGE = Path(__file__).with_name("recipe.md")
 
@@ -22,14 +23,24 @@ def page() -> str:
         "A recipe is one YAML file; `key=value` after it on the command line wins. A key with a",
         "`kind` is a family: the kind decides which keys are legal below it.",
         "",
+        "First the recipe that trains a model, then the [recipe that cleans a corpus]"
+        "(#cleaning-recipe),",
+        "of which [corpus.md](corpus.md) tells. A list of families is written as",
+        "`filters: [short, {kind: c4, terminal: false}]`.",
+        "",
     ]
     lines += section(Recipe, "", "recipe")
+    lines += section(CorpusRecipe, "", "cleaning recipe", skipped=("text", "tokens"))
     return "\n".join(lines).rstrip() + "\n"
 
 
-def section(schema: type[Settings], prefix: str, title: str) -> Iterator[str]:
-    """One table of keys, then the sections below it."""
+def section(
+    schema: type[Settings], prefix: str, title: str, skipped: Sequence[str] = ()
+) -> Iterator[str]:
+    """One table of keys, then the sections below it; those `skipped` stand above already."""
     yield from [f"## {title}", "", " ".join((schema.__doc__ or "").split()), ""]
+    if skipped:
+        yield from [f"Also {' and '.join(f'`{name}`' for name in skipped)}, as above.", ""]
     plain = []
     for key in describe(schema, prefix=prefix):
         if "." in key.name.removeprefix(prefix):
@@ -40,7 +51,9 @@ def section(schema: type[Settings], prefix: str, title: str) -> Iterator[str]:
     if plain:
         yield from ["| key | default | meaning |", "|---|---|---|", *plain, ""]
     for name, field in schema.model_fields.items():
-        if kinds := kinds_of(field):
+        if name in skipped:
+            continue
+        if kinds := kinds_of(field) or item_kinds_of(field):
             yield from families(f"{prefix}{name}", kinds)
         elif inner := section_of(field, None):
             yield from section(inner, f"{prefix}{name}.", f"{prefix}{name}")
