@@ -23,11 +23,12 @@ from .setaside import FileReport, Sink, Source, listed
 from .stream import opened, pieces
 from .table import table
 from .warc import warc
+from .wiki import wiki
 
 HELD_OUT = "heldout"
 """Key of a document's meta: it came from `text.heldout`."""
 
-Format = Literal["auto", "txt", "jsonl", "csv", "tsv", "parquet", "yml", "html", "warc"]
+Format = Literal["auto", "txt", "jsonl", "csv", "tsv", "parquet", "yml", "html", "warc", "wiki"]
 
 
 class TextSettings(Settings):
@@ -35,9 +36,9 @@ class TextSettings(Settings):
 
     read: str | list[str] = []
     """What to read, in this order: files, folders (all below them), patterns such as data/**/*.txt,
-    '-' for standard input, python:topics, python:docstrings, package:NAME/FILES. gzip and zstd are
-    looked through. A file that is named twice is read once; what is no regular file is read only
-    where it is named itself."""
+    '-' for standard input, python:topics, python:docstrings, package:NAME/FILES. gzip, bzip2 and
+    zstd are looked through. A file that is named twice is read once; what is no regular file is
+    read only where it is named itself."""
     format: Format = "auto"
     """auto goes by the suffix, and takes named files of other suffixes for plain text."""
     field: str | PositiveInt = "text"
@@ -56,8 +57,8 @@ class TextSettings(Settings):
     max_chars: PositiveInt = 1_000_000
     """Plain text: a longer document is cut at a line end into several. Bounds the memory."""
     max_expansion: PositiveInt = 100
-    """A gzip or zstd file that unpacks to more than so many times its size (and to more than 64 MB)
-    is taken for a trap: what comes after is left out, and told."""
+    """A gzip, bzip2 or zstd file that unpacks to more than so many times its size (and to more than
+    64 MB) is taken for a trap: what comes after is left out, and told."""
     clean: CleanSettings = CleanSettings()
     """How text is made regular."""
     dedup: bool = True
@@ -205,6 +206,8 @@ def _content(file: BinaryIO, source: Source, settings: TextSettings) -> Iterator
 def _read(kind: str, content: Iterator[bytes], source: Source, settings: TextSettings) -> Described:
     if kind == "html":
         return html(content, source, settings.encoding)
+    if kind == "wiki":
+        return wiki(content, source)
     chunks = decoded(content, source, settings.encoding)
     if kind == "jsonl":
         return jsonl(chunks, source, str(settings.field), settings.other_fields)

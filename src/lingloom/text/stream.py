@@ -1,5 +1,6 @@
 """Bytes of a file in pieces, decompressed on the way, however large the file is."""
 
+import bz2
 import sys
 import zlib
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ PIECE_BYTES = 1 << 18
 UNSUSPECTED_BYTES = 1 << 26
 """A packed file may hold so much, however small it is."""
 
-_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+_GZIP, _BZIP2, _ZSTD = b"\x1f\x8b", b"BZh", b"\x28\xb5\x2f\xfd"
 _ZSTD_PIECE_BYTES = 1 << 16  # what is lost at most when a zstd file breaks off
 
 
@@ -30,7 +31,7 @@ def opened(path: Path | None) -> Iterator[BinaryIO]:
 def pieces(
     file: BinaryIO, damaged: Callable[[str], None], max_expansion: int = 1 << 30
 ) -> Iterator[bytes]:
-    """The content of `file`; gzip and zstd are told by their first bytes, not by the name.
+    """The content of `file`; gzip, bzip2 and zstd are told by the first bytes, not by the name.
 
     Args:
         file: a buffered binary file, at its start.
@@ -56,6 +57,8 @@ def _unpacked(file: "_Counted", damaged: Callable[[str], None]) -> Iterator[byte
     start = file.start
     if start.startswith(_GZIP):
         yield from _gunzip(file, damaged)
+    elif start.startswith(_BZIP2):
+        yield from _bunzip2(file, damaged)
     elif start.startswith(_ZSTD):
         yield from _unzstd(file, damaged)
     else:
@@ -87,6 +90,27 @@ def _gunzip(file: "_Counted", damaged: Callable[[str], None]) -> Iterator[bytes]
             member = None
     if member is not None:
         damaged("gzip file breaks off; the rest of the file is lost")
+
+
+def _bunzip2(file: "_Counted", damaged: Callable[[str], None]) -> Iterator[bytes]:
+    stream, packed = bz2.BZ2Decompressor(), b""
+    begun = False
+    while True:
+        packed = packed or (file.read(PIECE_BYTES) if stream.needs_input else b"")
+        if not packed and stream.needs_input:
+            break
+        try:
+            piece = stream.decompress(packed, PIECE_BYTES)
+        except OSError as error:
+            damaged(f"damaged bzip2 ({error}); the rest of the file is lost")
+            return
+        begun, packed = True, b""
+        if piece:
+            yield piece
+        if stream.eof:  # dumps that can be read from the middle are many streams end to end
+            stream, packed, begun = bz2.BZ2Decompressor(), stream.unused_data, False
+    if begun:
+        damaged("bzip2 file breaks off; the rest of the file is lost")
 
 
 def _unzstd(file: "_Counted", damaged: Callable[[str], None]) -> Iterator[bytes]:
