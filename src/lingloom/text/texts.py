@@ -31,7 +31,8 @@ class Texts:
         """The texts of an Arrow array of strings without nulls; not copied where it is one
         large_string array, which then must live as long as this."""
         if isinstance(column, pa.ChunkedArray):
-            column = column.combine_chunks()
+            one = column.num_chunks == 1  # to combine would copy that one, too
+            column = column.chunk(0) if one else column.combine_chunks()
         column = column.cast(pa.large_string())
         if not len(column):
             return cls(np.empty(0, np.uint8), np.zeros(1, np.int64))

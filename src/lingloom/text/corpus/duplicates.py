@@ -18,6 +18,8 @@ from ..near import candidate_pairs, distinct_pairs, verified
 from .settings import plain
 from .work import key_of, mapped, read_array, texts_of, write_arrays
 
+PARTS_AT_ONCE = 4
+"""Parts whose texts are mapped at once to be compared with those of one part."""
 ROW_BITS = 32
 """A document's number is part << ROW_BITS | row, so that numbers follow the order of reading."""
 
@@ -108,15 +110,18 @@ class VerifyTask:
             found.append(np.asarray(pairs[start:end]))
         pairs = distinct_pairs(np.concatenate(found))
         jaccard = np.full(len(pairs), np.nan)
-        if self.verify and len(pairs):
-            tables = {
-                int(i): mapped(Path(self.folder, f"{self.parts[i]}.arrow"))
-                for i in np.unique(pairs >> ROW_BITS)
-            }
-            jaccard = verified(pairs, {i: texts_of(t) for i, t in tables.items()}, self.minhash)
+        if self.verify:
+            stretch = (pairs[:, 1] >> ROW_BITS) // PARTS_AT_ONCE
+            for i in np.unique(stretch):
+                jaccard[stretch == i] = self._verified(pairs[stretch == i])
         keep = ~(jaccard < self.minhash.threshold)  # also NaN, which was not computed
         write_arrays(Path(self.folder, self.key), edges=pairs[keep], jaccard=jaccard[keep])
         return {"candidates": len(pairs), "edges": int(keep.sum())}
+
+    def _verified(self, pairs: np.ndarray) -> np.ndarray:
+        parts = np.unique(pairs >> ROW_BITS).tolist()
+        tables = {i: mapped(Path(self.folder, f"{self.parts[i]}.arrow")) for i in parts}
+        return verified(pairs, {i: texts_of(t) for i, t in tables.items()}, self.minhash)
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,11 @@ import logging
 import os
 import signal
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from typing import Any, Literal, Protocol
 
 from ...errors import MissingError, RunError
@@ -63,7 +62,7 @@ class Local:
             # Not fork: the threads of Arrow and of the caller would not be there in the child.
             context = get_context("forkserver")
             context.set_forkserver_preload([f"{__package__}.build"])  # all stages, imported once
-            self._pool = ProcessPoolExecutor(self.workers, context, _end_with, (os.getpid(),))
+            self._pool = ProcessPoolExecutor(self.workers, context, _prepare_worker)
         waiting: dict[Future[dict[str, Any]], int] = {}
         rest = iter(todo)
         try:
@@ -90,18 +89,16 @@ class Local:
             self._pool = None
 
 
-def _end_with(parent: int) -> None:
-    """Runs in each worker: end it when the process that asked for it is gone, however it went.
+def _prepare_worker() -> None:
+    """Runs in each worker: ends it when the process that asked for it is gone, however it went.
     Ctrl-C reaches every process of a terminal; the one that asked says what comes of it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = parent_process()
+    assert parent is not None
 
     def watch() -> None:
-        while True:
-            try:
-                os.kill(parent, 0)
-            except ProcessLookupError:
-                os.kill(os.getpid(), signal.SIGKILL)  # nobody is left to tell
-            time.sleep(1)
+        parent.join()  # a pipe that breaks: also told of a parent that nobody has waited for
+        os.kill(os.getpid(), signal.SIGKILL)  # nobody is left to tell
 
     threading.Thread(target=watch, daemon=True).start()
 
