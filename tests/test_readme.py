@@ -32,6 +32,8 @@ SHRUNK = {
     ],
     "ngram_words": ["text.heldout_frac=0.1"],
     "ptb_kn5": [],
+    "lstm_chars": ["model.width=16", "model.context=8", "train.batch=4", "train.steps=3"],
+    "ptb_lstm": ["model.width=16", "train.batch=4", "train.steps=3"],
 }
 """What makes a recipe small enough for a test; all else stays as the recipe says."""
 

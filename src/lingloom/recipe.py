@@ -4,15 +4,16 @@ A recipe states only what differs from the defaults; the run folder keeps all of
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, NonNegativeInt
+from pydantic import Field, NonNegativeInt, model_validator
 
 from .corpus_recipe import CorpusRecipe
 from .loading import load, read_tree
 from .measure.perplexity import MeasureSettings
 from .models.decode import DecodeSettings
 from .models.kinds import MODELS
+from .models.model import need_carrying
 from .settings import AnyKind, Kinds, Settings
 from .text.read import TextSettings
 from .tokens.kinds import TOKENIZERS
@@ -43,6 +44,14 @@ class Recipe(Settings):
     """Everything random follows from this number."""
     out: str = ""
     """The run folder; empty: runs/ and the recipe's name."""
+
+    @model_validator(mode="after")
+    def _only_a_state_is_carried(self) -> Self:
+        if self.train.packing == "carried":
+            need_carrying(self.model, "train.packing=carried")
+        if self.measure.carried:
+            need_carrying(self.model, "measure.carried=true")
+        return self
 
 
 def read(recipe: str | Path, overrides: list[str]) -> Recipe:

@@ -15,6 +15,7 @@ from lingloom.models.model import NeuralModel
 from lingloom.models.ngram import NGramSettings
 from lingloom.models.port import load_model, save_model
 from lingloom.models.rmsnorm import RMSNorm
+from lingloom.models.rnn import RNNSettings
 from lingloom.settings import Kinds, Settings
 from lingloom.tokens.batch import Batch
 
@@ -25,16 +26,26 @@ MODELS = [
     GPT2Settings(vocab=32, context=16, layers=2, heads=2, width=20, bias=False, tied=False),
     LlamaSettings(vocab=32, context=16, layers=2, heads=4, kv_heads=2, width=32),
     LlamaSettings(vocab=32, context=16, layers=2, heads=2, width=20, tied=False),
+    RNNSettings(vocab=32, context=16, width=20),
+    RNNSettings(vocab=32, context=16, width=20, embed_width=12, cell="peephole"),
+    RNNSettings(vocab=32, context=16, width=20, cell="gru", tied=False, output_bias=True),
+    RNNSettings(vocab=32, context=16, layers=1, width=20, cell="elman_sigmoid", embed_width=8),
 ]
 NEURAL = [settings for settings in MODELS if settings.kind != "ngram"]
+TRANSFORMERS = [settings for settings in NEURAL if settings.kind in ("gpt2", "llama")]
+"""Families that cannot read beyond their context."""
+RECURRENT = [settings for settings in NEURAL if settings.kind == "rnn"]
 
 
 def name_of(settings):
-    return settings.kind + ("" if getattr(settings, "tied", True) else "-untied")
+    kind = getattr(settings, "cell", settings.kind)
+    return kind + ("" if getattr(settings, "tied", True) else "-untied")
 
 
 every_model = pytest.mark.parametrize("settings", MODELS, ids=name_of)
 every_neural_model = pytest.mark.parametrize("settings", NEURAL, ids=name_of)
+every_transformer = pytest.mark.parametrize("settings", TRANSFORMERS, ids=name_of)
+every_recurrent_model = pytest.mark.parametrize("settings", RECURRENT, ids=name_of)
 
 
 def fresh(settings):
@@ -124,7 +135,7 @@ def test_settings_come_back_from_a_recipe_unchanged(settings):
     assert f"kind: {settings.kind}" in text
 
 
-@every_neural_model
+@every_transformer
 def test_too_many_tokens_are_an_error_that_names_both_lengths(settings):
     model, ids = fresh(settings), torch.zeros(1, 17, dtype=torch.int64)
     expected = (
@@ -144,11 +155,27 @@ def test_too_many_tokens_are_an_error_that_names_both_lengths(settings):
     assert model.step(ids[:, :1], cache).shape == (1, 32)
 
 
-@every_neural_model
-def test_a_cache_refuses_what_it_has_no_room_for(settings):
+@every_recurrent_model
+@torch.no_grad()
+def test_a_model_without_a_hard_context_reads_on(settings):
+    model, ids = fresh(settings), torch.randint(1, 32, (2, 40))
+    assert model.endless
+    assert model.logits(batch_of(ids)).shape == (2, 40, 32)
+    cache = model.new_cache(2, 16)
+    found = [model.step(piece, cache) for piece in ids.split(8, dim=1)]
+    torch.testing.assert_close(found[-1], model.logits(batch_of(ids))[:, -1])
+
+
+@every_transformer
+def test_a_cache_refuses_tokens_for_which_it_has_no_room(settings):
     model, ids = fresh(settings), torch.zeros(2, 4, dtype=torch.int64)
     with pytest.raises(ShapeError, match=r"4 tokens do not fit a cache made for 3"):
         model.step(ids, model.new_cache(2, 3))
+
+
+@every_neural_model
+def test_a_cache_refuses_another_number_of_sequences(settings):
+    model, ids = fresh(settings), torch.zeros(2, 4, dtype=torch.int64)
     with pytest.raises(ShapeError, match=r"2 sequences do not fit a cache made for 1"):
         model.step(ids, model.new_cache(1, 8))
 
@@ -157,7 +184,8 @@ def test_a_cache_refuses_what_it_has_no_room_for(settings):
 @torch.no_grad()
 def test_operations_are_counted_as_torch_counts_them(settings):
     model, ids = fresh(settings), torch.zeros(2, 16, dtype=torch.int64)
-    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+    products = torch.backends.mkldnn.flags(enabled=False, allow_tf32=None)  # no closed kernels
+    with sdpa_kernel(SDPBackend.MATH), products, FlopCounterMode(display=False) as counter:
         model.logits(batch_of(ids))
     assert model.flops_per_token(16) * 32 == pytest.approx(counter.get_total_flops(), rel=0.02)
 
@@ -202,7 +230,22 @@ def test_dropping_happens_only_while_training(settings):
         assert not torch.allclose(model.logits(batch_of(ids)), model.logits(batch_of(ids)))
 
 
+@every_recurrent_model
+@torch.no_grad()
+def test_what_is_carried_goes_on_as_if_the_rows_were_one(settings):
+    model, ids = fresh(settings), torch.randint(1, 32, (3, 16))
+    whole = model.logits(batch_of(ids))
+    state = torch.zeros(3, model.state_width())
+    pieces = [model.logits(Batch(p, p, state=state)) for p in ids.split((5, 1, 10), dim=1)]
+    torch.testing.assert_close(torch.cat(pieces, dim=1), whole, rtol=1e-5, atol=1e-5)
+
+
 @every_neural_model
+def test_only_families_that_carry_have_a_state(settings):
+    assert (fresh(settings).state_width() > 0) == type(settings).carries
+
+
+@every_transformer
 def test_the_mean_over_dropped_weights_is_the_kept_layer(settings):
     model = fresh(settings.model_copy(update={"dropconnect": 0.3})).train()
     layer, x = model.blocks[0].ff.down, torch.randn(1, model.blocks[0].ff.down.in_features)

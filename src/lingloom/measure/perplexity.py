@@ -1,7 +1,8 @@
 """Bits per byte and perplexity of any model on any text, with intervals over documents.
 
 A document is scored as the model learnt it: END, its tokens, END again; every token and the closing
-END exactly once, a long document in overlapping windows. What the tokens do not spell (unknown
+END exactly once, a long document in overlapping windows; a model that carries a state reads a long
+document on and on instead. What the tokens do not spell (unknown
 words, spaces that a tokenizer loses) is charged as raw bytes, ln 256 nats each, so bits per byte
 is the length of a code from which the text can be had back, and no tokenizer wins by forgetting.
 UTF-8 leaves enough byte patterns unused to mark where such a stretch ends at no further cost. One
@@ -14,7 +15,7 @@ Source: Gao et al. 2020 (The Pile), section 3.1, for bits per byte.
 import hashlib
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Protocol
 
@@ -23,10 +24,11 @@ import torch
 from pydantic import NonNegativeInt, PositiveInt
 from torch import nn
 
-from ..models.model import LanguageModel, NeuralModel
+from ..models.model import LanguageModel, NeuralModel, need_carrying
 from ..settings import Settings
 from ..text.document import Document
-from ..tokens.evaluation import evaluation_batches
+from ..tokens.batch import Batch
+from ..tokens.evaluation import carried_batches, evaluation_batches
 from ..tokens.tokenizer import Tokenizer
 from ..train.objectives import token_nats
 from .score import Score, Tally, ratio
@@ -44,6 +46,10 @@ class MeasureSettings(Settings):
     stride: NonNegativeInt = 0
     """New tokens per window where a document is longer than the context: less is slower and gives
     each token more to go by. 0: half the context."""
+    carried: bool = False
+    """Read all documents as one stretch, in order, the model's state carried from each to the next,
+    as the published figures of recurrent models on the Penn Treebank are made (Zaremba et al.
+    2014); recurrent families only. A baseline is scored document by document as ever."""
     batch: PositiveInt = 16
     """Windows scored at once; changes speed and memory, not results."""
     resamples: PositiveInt = 1000
@@ -133,6 +139,7 @@ def perplexity(
 
     Raises:
         DataError: there is no document, or none with any text.
+        RecipeError: documents are to be joined by a state, and the model carries none.
     """
     table = document_costs(model, texts, tokenizer, settings)
     context = model.settings.context
@@ -141,8 +148,11 @@ def perplexity(
         "text_bytes": int(table.text_bytes.sum()),
         "tokenizer": f"{tokenizer.kind} {tokenizer.vocab}",
         "context": context,
-        "stride": min(context, settings.stride or max(1, context // 2)),
     }
+    if not (isinstance(model, NeuralModel) and model.state_width()):
+        pinned["stride"] = min(context, settings.stride or max(1, context // 2))
+    elif settings.carried:
+        pinned["carried"] = True
     if unspelt := int(table.unspelt_bytes.sum()):
         pinned["unspelt_bytes"] = unspelt
     if not tokenizer.lossless:
@@ -169,9 +179,10 @@ def document_costs(
     training = isinstance(model, nn.Module) and model.training
     if isinstance(model, nn.Module):
         model.eval()
+    reader = Reader(model, settings, tokenizer.end)
     try:
         for piece in _pieces(texts, tokenizer, settings.documents):
-            parts.append(_piece_costs(model, piece, tokenizer, settings))
+            parts.append(_piece_costs(reader, piece, tokenizer))
     finally:
         if training and isinstance(model, nn.Module):
             model.train()
@@ -181,20 +192,52 @@ def document_costs(
     return DocumentTable([i for some in ids for i in some], *joined)
 
 
+class Reader:
+    """Reads held-out documents as `settings` ask, carrying the model's state where it has one."""
+
+    def __init__(self, model: LanguageModel | NeuralModel, settings: MeasureSettings, end: int):
+        self.model, self.settings, self.end = model, settings, end
+        self._width = model.state_width() if isinstance(model, NeuralModel) else 0
+        if settings.carried and isinstance(model, NeuralModel):
+            need_carrying(model.settings, "measure.carried=true")
+        self._state: torch.Tensor | None = None
+
+    def batches(self, texts: StoredText) -> Iterator[tuple[Batch, np.ndarray]]:
+        """Batches in the order in which `costs` must see them, each with its documents' indices;
+        further texts follow on those before where `settings.carried` joins documents."""
+        context, measure = self.model.settings.context, self.settings
+        if not self._width:
+            return evaluation_batches(texts, context, measure.batch, measure.stride, end=self.end)
+        return carried_batches(
+            texts,
+            context,
+            measure.batch,
+            end=self.end,
+            across=measure.carried,
+            goes_on=measure.carried and self._state is not None,
+        )
+
+    def costs(self, batch: Batch) -> torch.Tensor:
+        """Cost of each target in nats, (B, T) float32; 0 where nothing is scored."""
+        weight = next(self.model.parameters(), None) if isinstance(self.model, nn.Module) else None
+        device = torch.device("cpu") if weight is None else weight.device
+        if self._width:
+            rows = len(batch.ids)
+            if not batch.goes_on or self._state is None:
+                self._state = torch.zeros(rows, self._width, device=device)
+            self._state = self._state[:rows]
+            batch = replace(batch, state=self._state)
+        return token_nats(self.model, batch.to(device))
+
+
 def _piece_costs(
-    model: LanguageModel | NeuralModel,
-    piece: StoredText,
-    tokenizer: Tokenizer,
-    settings: MeasureSettings,
+    reader: Reader, piece: StoredText, tokenizer: Tokenizer
 ) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """The columns of DocumentTable for one piece of text."""
-    n, context = piece.documents, model.settings.context
+    n = piece.documents
     nats, targets = np.zeros(n), np.zeros(n, dtype=np.int64)
-    batches = evaluation_batches(piece, context, settings.batch, settings.stride, end=tokenizer.end)
-    weight = next(model.parameters(), None) if isinstance(model, nn.Module) else None
-    device = torch.device("cpu") if weight is None else weight.device
-    for batch, owner in batches:
-        cost = token_nats(model, batch.to(device)).double().cpu().numpy()
+    for batch, owner in reader.batches(piece):
+        cost = reader.costs(batch).double().cpu().numpy()
         scored = owner >= 0
         nats += np.bincount(owner[scored], weights=cost[scored], minlength=n)
         targets += np.bincount(owner[scored], minlength=n)

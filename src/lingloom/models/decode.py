@@ -3,6 +3,7 @@
 Works with every language model, neural or counted. All randomness comes from one seed.
 """
 
+import sys
 from codecs import getincrementaldecoder
 from collections.abc import Generator, Iterator, Sequence
 from typing import Generic, Literal, TypeVar
@@ -88,7 +89,7 @@ def generate(
                 "give at least one token"
             )
         prompt = [end]
-    check_length(len(prompt), model.settings.context)
+    check_length(len(prompt), _room(model))
     if isinstance(model, nn.Module):
         model.eval()
     return Stream(_generate(model, prompt, end, settings))
@@ -97,7 +98,7 @@ def generate(
 def _generate(
     model: LanguageModel, ids: list[int], end: int | None, settings: DecodeSettings
 ) -> Generator[int, None, Reason]:
-    context = model.settings.context
+    context = _room(model)
     cache = model.new_cache(1, min(context, len(ids) + settings.max_new_tokens))
     draws = torch.Generator().manual_seed(settings.seed)
     scores = model.step(torch.tensor([ids]), cache)[0]
@@ -113,6 +114,11 @@ def _generate(
             return "context"
         scores = model.step(torch.tensor([[chosen]]), cache)[0]
     raise AssertionError("the loop returns")
+
+
+def _room(model: LanguageModel) -> int:
+    """Tokens that the model can read in all."""
+    return sys.maxsize if getattr(model, "endless", False) else int(model.settings.context)
 
 
 def choose(

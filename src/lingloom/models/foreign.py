@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from ..errors import DataError
 from .gpt2 import EPS, GPT2Settings
 from .llama import LlamaSettings
+from .rnn import RNNSettings
 
 CONFIG_BYTES = 10_000_000
 """Largest config.json that is read."""
@@ -86,9 +89,11 @@ class Family:
     """May stand before every name but the output layer's."""
     pieces: Callable[[Any], Iterator[Piece]]
     config: Callable[[Any], dict[str, Any]]
-    settings: Callable[[Config], GPT2Settings | LlamaSettings]
+    settings: Callable[[Config], GPT2Settings | LlamaSettings | RNNSettings]
     ignored: str
     """Pattern of stored names that are no weights."""
+    model_type: str = ""
+    """As config.json has it; empty where it is the family's kind."""
 
 
 # --------------------------------------------------------------------------- GPT-2
@@ -250,6 +255,26 @@ def _llama_settings(config: Config) -> LlamaSettings:
     return settings
 
 
+# --------------------------------------------------------------------------- our own
+
+
+def _plain_pieces(s: Any) -> Iterator[Piece]:
+    """Every tensor under our own name."""
+    with torch.device("meta"):
+        model = s.build()
+    for name, parameter in model.named_parameters():
+        yield Piece(name, {name: tuple(parameter.shape)})
+
+
+def _rnn_config(s: RNNSettings) -> dict[str, Any]:
+    return {"lingloom": s.model_dump(mode="json", exclude={"kind", "vocab", "tied"})}
+
+
+def _rnn_settings(config: Config) -> RNNSettings:
+    values = {"vocab": config.need("vocab_size"), "tied": config.need("tie_word_embeddings")}
+    return RNNSettings(**values | config.table("lingloom"))
+
+
 FAMILIES = {
     "gpt2": Family(
         architecture="GPT2LMHeadModel",
@@ -267,5 +292,16 @@ FAMILIES = {
         settings=_llama_settings,
         ignored=r"layers\.\d+\.self_attn\.rotary_emb\.inv_freq",
     ),
+    "rnn": Family(
+        architecture="LingloomRNN",
+        prefix="",
+        pieces=_plain_pieces,
+        config=_rnn_config,
+        settings=_rnn_settings,
+        ignored="",
+        model_type="lingloom_rnn",
+    ),
 }
-"""kind, which is also their model_type -> how it is written; one row per newcomer."""
+"""kind -> how it is written; one row per newcomer."""
+MODEL_TYPES = {family.model_type or kind: family for kind, family in FAMILIES.items()}
+"""As config.json names the families -> how each is written."""

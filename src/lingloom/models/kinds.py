@@ -4,4 +4,5 @@ MODELS = {
     "ngram": "models.ngram:NGramSettings",
     "gpt2": "models.gpt2:GPT2Settings",
     "llama": "models.llama:LlamaSettings",
+    "rnn": "models.rnn:RNNSettings",
 }

@@ -3,7 +3,7 @@
 Shapes: B sequences, T tokens, C width, V vocabulary.
 """
 
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from torch import Tensor, nn
 
@@ -36,6 +36,8 @@ class NeuralModel(nn.Module):
     """Base of the families that learn by gradient."""
 
     settings: Any
+    endless: ClassVar[bool] = False
+    """Whether it reads on beyond `settings.context`, which then only bounds the training rows."""
 
     def hidden(self, batch: Batch) -> Tensor:
         """The last layer's output, (B, T, C) in the working precision.
@@ -61,6 +63,10 @@ class NeuralModel(nn.Module):
         """Read `ids` (B, T) behind the cache, in evaluation mode; what follows: (B, V) float32."""
         raise NotImplementedError
 
+    def state_width(self) -> int:
+        """Numbers per row of `Batch.state`; 0 where the family carries none."""
+        return 0
+
     def flops_per_token(self, context: int) -> float:
         """Floating-point operations of one token's forward pass; training takes thrice that."""
         raise NotImplementedError
@@ -73,9 +79,29 @@ class NeuralModel(nn.Module):
 class ModelSettings(Settings):
     """What the rest of the program may ask of any family's settings."""
 
+    carries: ClassVar[bool] = False
+    """Whether the family can start a row from the state in which it left another."""
+
     def build(self) -> Any:
         """A fresh model with random weights, drawn from torch's global generator."""
         raise NotImplementedError
+
+
+def need_carrying(model: Any, key: str) -> None:
+    """Refuse to carry the state of a family that has none.
+
+    Args:
+        model: settings of any family.
+        key: what asks for it, as one would write it.
+
+    Raises:
+        RecipeError: the family cannot.
+    """
+    if not type(model).carries:
+        raise RecipeError(
+            f"{key}: model.kind {model.kind} has no state to carry from one row to the next; "
+            f"leave {key.partition('=')[0]} out, or set model.kind=rnn"
+        )
 
 
 def need_vocab(vocab: int) -> None:

@@ -21,11 +21,11 @@ from torch import Tensor
 from ..errors import DataError
 from ..runs import make_folder, unwritable
 from ..tokens.tokenizer import END, MASK, PAD, UNKNOWN
-from .foreign import FAMILIES, Config, Family
+from .foreign import FAMILIES, MODEL_TYPES, Config, Family
 from .model import LanguageModel, NeuralModel
 from .weights import TORCH, Entry, Reader, read_headers, write
 
-TOKENIZER_FILES = ("tokenizer.json", "tokens.json")
+TOKENIZER_FILES = ("tokenizer.json", "tokens.json", "tagger.safetensors")
 OWN = {"lingloom-ngram": "models.ngram:NGram"}
 """model_type of ours -> class that saves and loads itself."""
 
@@ -85,7 +85,7 @@ def _write_model(model: NeuralModel, folder: Path, dtype: torch.dtype) -> None:
     ends = {"bos_token_id": end, "eos_token_id": end}
     config = {
         "architectures": [family.architecture],
-        "model_type": settings.kind,
+        "model_type": family.model_type or settings.kind,
         "vocab_size": settings.vocab,
         "tie_word_embeddings": settings.tied,
         "dtype": str(dtype).removeprefix("torch."),
@@ -168,9 +168,9 @@ def load_model(folder: str | Path, dtype: torch.dtype | None = None) -> Any:
     if kind in OWN:
         module, _, name = OWN[kind].partition(":")
         return getattr(import_module(f"lingloom.{module}"), name).load(folder)
-    if kind not in FAMILIES:
-        config.refuse("model_type", f"supported are {', '.join([*FAMILIES, *OWN])}")
-    family = FAMILIES[kind]
+    if kind not in MODEL_TYPES:
+        config.refuse("model_type", f"supported are {', '.join([*MODEL_TYPES, *OWN])}")
+    family = MODEL_TYPES[kind]
     try:
         settings = family.settings(config)
     except ValidationError as error:

@@ -58,7 +58,8 @@ def _model(
     if settings.kind == "ngram":
         shape = f"order {settings.order}"
     else:
-        shape = f"{settings.layers} layers, {settings.heads} heads, width {settings.width}"
+        inside = settings.cell if settings.kind == "rnn" else f"{settings.heads} heads"
+        shape = f"{settings.layers} layers, {inside}, width {settings.width}"
     return ModelFacts(
         kind=settings.kind,
         shape=shape,

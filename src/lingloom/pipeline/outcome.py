@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from ..measure.perplexity import Measured, perplexity
+from ..measure.perplexity import Measured, Reader, perplexity
 from ..measure.score import Score, compare
 from ..models.model import LanguageModel, NeuralModel
 from ..models.port import load_model
@@ -13,8 +13,6 @@ from ..plan.plan import Plan
 from ..recipe import Recipe
 from ..runs import RunFolder, write_whole
 from ..tasks.generate import generate
-from ..tokens.evaluation import evaluation_batches
-from ..train.objectives import token_nats
 from ..trust.card import card_markdown
 from ..trust.facts import Sample
 from ..trust.report import render
@@ -30,21 +28,26 @@ PROMPT_CHARS = 24
 
 
 def heldout_loss(
-    data: Data, context: int, recipe: Recipe
+    data: Data, model: NeuralModel, recipe: Recipe
 ) -> Callable[[NeuralModel], dict[str, float]]:
-    """A function that gives a model's loss on the same held-out tokens each time, in nats/token."""
+    """A function that gives a model's loss on the same held-out tokens each time, in nats/token.
+
+    Args:
+        data: tokenizer and held-out text.
+        model: of the family that will be asked; how it reads decides the batches.
+        recipe: how it is measured.
+    """
     batches, tokens = [], 0
-    measure = recipe.measure
-    for batch, _ in evaluation_batches(
-        data.heldout, context, measure.batch, measure.stride, end=data.tokenizer.end
-    ):
+    measure, end = recipe.measure, data.tokenizer.end
+    for batch, _ in Reader(model, measure, end).batches(data.heldout):
         batches.append(batch)
         tokens += batch.scored()
         if tokens >= EVALUATION_TOKENS:
             break
 
     def evaluate(model: NeuralModel) -> dict[str, float]:
-        nats = sum(float(token_nats(model, batch).double().sum()) for batch in batches)
+        reader = Reader(model, measure, end)
+        nats = sum(float(reader.costs(batch).double().sum()) for batch in batches)
         return {"loss": nats / tokens}
 
     return evaluate

@@ -227,7 +227,7 @@ def _learn(
         batches.at,
         settings,
         seed=recipe.seed,
-        evaluate=heldout_loss(data, context, recipe),
+        evaluate=heldout_loss(data, model, recipe),
         checkpoints=run.checkpoints,
         document_ids=batches.document_ids,
         stop=stop,

@@ -3,7 +3,7 @@
 Shapes: B sequences, T tokens each.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -23,21 +23,35 @@ class Batch:
     segments: Tensor | None = None
     """(B, T) int64, rising along a row; attention stays inside a segment and positions restart
     with it. None: the row is one stretch of text."""
+    goes_on: bool = False
+    """Whether each row goes on where the same row of the batch before stopped."""
+    state: Tensor | None = None
+    """(B, N) float32: what a model that carries its state starts from, and where it leaves what it
+    came to. None: it starts from nothing."""
 
     def split(self, micro: int) -> list["Batch"]:
         """The same rows in pieces of at most `micro`."""
         segments = self.segments.split(micro) if self.segments is not None else None
+        states = self.state.split(micro) if self.state is not None else None
         return [
-            Batch(ids, targets, segments[i] if segments else None)
+            replace(
+                self,
+                ids=ids,
+                targets=targets,
+                segments=segments[i] if segments else None,
+                state=states[i] if states else None,
+            )
             for i, (ids, targets) in enumerate(
                 zip(self.ids.split(micro), self.targets.split(micro), strict=True)
             )
         ]
 
     def to(self, device: torch.device) -> "Batch":
-        """The same rows on `device`; nothing is copied when they are there already."""
+        """The same rows on `device`; nothing is copied when they are there already, and never a
+        state, which lives where its model does."""
         segments = None if self.segments is None else self.segments.to(device)
-        return Batch(self.ids.to(device), self.targets.to(device), segments)
+        ids, targets = self.ids.to(device), self.targets.to(device)
+        return replace(self, ids=ids, targets=targets, segments=segments)
 
     def scored(self) -> int:
         """Number of targets that count."""

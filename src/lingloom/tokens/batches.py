@@ -3,7 +3,8 @@
 The corpus is read as a ring: its last document's END stands before its first document. Each epoch
 turns the ring by a number of tokens of its own, cuts it into windows of `context` targets, and
 takes them in a shuffled order. Everything follows from (seed, step), so there is no state to save:
-a run resumes exactly, on any number of workers.
+a run resumes exactly, on any number of workers. (With `packing='carried'` the ring is neither
+turned nor shuffled.)
 """
 
 from typing import Literal
@@ -16,7 +17,7 @@ from .batch import Batch
 from .order import draw, permute
 from .shards import Shards
 
-Packing = Literal["stream", "documents"]
+Packing = Literal["stream", "documents", "carried"]
 
 
 class Batches:
@@ -28,10 +29,12 @@ class Batches:
         batch: rows per step.
         seed: of the order.
         packing: 'stream' lets attention cross document borders; 'documents' sets `segments`, each
-            beginning with the END that stands before its document.
+            beginning with the END that stands before its document. 'carried' cuts the text into
+            `batch` stretches and reads each on from step to step, in the same order in every epoch,
+            as models that carry a state are trained (Mikolov et al. 2010; Zaremba et al. 2014).
 
     Raises:
-        DataError: the text does not fill one row.
+        DataError: the text does not fill one row; or one row of each stretch.
     """
 
     def __init__(
@@ -46,7 +49,18 @@ class Batches:
         self.shards, self.context, self.batch = shards, context, batch
         self.seed, self.packing = seed, packing
         self.windows = shards.tokens // context
-        """Rows in one epoch; each token is a target once, but for a remainder below `context`."""
+        """Rows in one epoch; each token is a target once, but for a remainder below `context` (of
+        each stretch, where the text is cut into some)."""
+        self.stretch = shards.tokens // batch
+        """Tokens that one row reads in an epoch of 'carried' packing."""
+        if packing == "carried":
+            self.windows = self.stretch // context * batch
+            if not self.windows:
+                raise DataError(
+                    f"{shards.path}: {shards.tokens} tokens cut into train.batch {batch} stretches "
+                    f"do not fill model.context {context}; read more text, or set train.batch="
+                    f"{shards.tokens // context} or less"
+                )
 
     @property
     def steps_per_epoch(self) -> float:
@@ -64,6 +78,7 @@ class Batches:
             torch.from_numpy(np.ascontiguousarray(ids)),
             torch.from_numpy(np.ascontiguousarray(targets)),
             segments,
+            goes_on=self.packing == "carried" and step % (self.windows // self.batch) > 0,
         )
 
     def document_ids(self, step: int) -> list[str]:
@@ -81,6 +96,10 @@ class Batches:
     def starts(self, step: int) -> np.ndarray:
         """Where the rows of `step` begin on the ring, (B,) int64; beyond its end stands for
         the same place one round earlier."""
+        if self.packing == "carried":
+            done = step % (self.windows // self.batch) * self.context
+            # from the ring's last END: the text's first token is a target too
+            return np.arange(self.batch) * self.stretch + done - 1
         rows = step * self.batch + np.arange(self.batch)
         epochs, within = np.divmod(rows, self.windows)
         starts = np.empty(self.batch, dtype=np.int64)

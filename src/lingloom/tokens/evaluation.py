@@ -2,10 +2,12 @@
 
 A document is read as END, its tokens, END. One that is longer than the context is read in
 overlapping windows, and each window scores only the places that no earlier one did, so that each
-has at least `context - stride` tokens to go by.
+has at least `context - stride` tokens to go by. A model that carries a state needs no overlap: it
+reads a long document on and on, or all documents as if they were one.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -54,6 +56,66 @@ def evaluation_batches(
                 yield from _sorted(held, batch, context, end)
                 held = []
     yield from _sorted(held, batch, context, end)
+
+
+def carried_batches(
+    texts: Documents, context: int, batch: int, *, end: int, across: bool, goes_on: bool = False
+) -> Iterator[tuple[Batch, np.ndarray]]:
+    """Batches for a model that carries its state; the second value as in `evaluation_batches`.
+
+    Where `Batch.goes_on`, its B rows go on where the first B rows of the batch before stopped: no
+    place is read twice, and each has all of its past to go by.
+
+    Args:
+        texts: such as Shards.
+        context: tokens per row at most.
+        batch: documents at once, for they do not depend on each other; one row if `across`.
+        end: id of END.
+        across: read all documents as one stretch, each behind the END of the one before.
+        goes_on: whether they follow on documents that were read before; with `across` only.
+    """
+    if across:
+        yield from _one_stretch(texts, context, end, goes_on)
+        return
+    for first in range(0, texts.documents, _HELD * batch):
+        some = range(first, min(texts.documents, first + _HELD * batch))
+        whole = {i: np.concatenate([[end], texts.document(i), [end]]) for i in some}
+        order = sorted(some, key=lambda i: -len(whole[i]))
+        for start in range(0, len(order), batch):
+            yield from _side_by_side(order[start : start + batch], whole, context, end)
+
+
+def _side_by_side(
+    chosen: list[int], whole: dict[int, np.ndarray], context: int, end: int
+) -> Iterator[tuple[Batch, np.ndarray]]:
+    """Documents in rows, the longest first; rows fall away from below as they end."""
+    for at in range(0, len(whole[chosen[0]]) - 1, context):
+        rows: list[_Row] = [
+            (i, whole[i][at : at + context + 1].astype(np.int64), 0)
+            for i in chosen
+            if len(whole[i]) - 1 > at
+        ]
+        for read, owner in _sorted(rows, len(rows), context, end):
+            yield replace(read, goes_on=at > 0), owner
+
+
+def _one_stretch(
+    texts: Documents, context: int, end: int, goes_on: bool
+) -> Iterator[tuple[Batch, np.ndarray]]:
+    """All documents in one row, `context` tokens at a time."""
+    ids, owner = np.array([end], dtype=np.int64), np.empty(0, dtype=np.int64)
+    for index in range(texts.documents):
+        document = np.append(texts.document(index), end).astype(np.int64)
+        ids = np.concatenate([ids, document])
+        owner = np.concatenate([owner, np.full(len(document), index)])
+        last = index == texts.documents - 1
+        while len(owner) >= context or (last and len(owner)):
+            row, targets = (torch.from_numpy(part[None]) for part in (ids[:-1], ids[1:]))
+            yield (
+                Batch(row[:, :context], targets[:, :context], goes_on=goes_on),
+                owner[None, :context],
+            )
+            ids, owner, goes_on = ids[context:], owner[context:], True
 
 
 _Row = tuple[int, np.ndarray, int]

@@ -147,6 +147,7 @@ class _Loop:
         begun, step, settings = time.perf_counter(), self.now.step, self.settings
         context = batch.ids.shape[1]
         self.now.parameters.grad.zero_()
+        batch = self.now.carry(batch)
         loss_sum, count = self.compute(step, batch, settings.sequences_at_once(context))
         if not count:
             raise DataError(f"the batch of step {step} has no target to score; look at the data")
@@ -181,6 +182,7 @@ class _Loop:
 
     def _refuse(self, record: StepRecord, reason: str) -> None:
         """Leave a bad step out; go back if there were several."""
+        self.now.forget()
         can_go_back = False
         if self.checkpoints:
             self.checkpoints.wait()

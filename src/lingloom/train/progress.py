@@ -5,13 +5,16 @@ all else follows from the settings and the step.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from ..device import working_dtype
-from ..models.model import NeuralModel
+from ..errors import ShapeError
+from ..models.model import NeuralModel, need_carrying
 from ..native.kernels import kernels
+from ..tokens.batch import Batch
 from .guard import Guard
 from .optim import check_state
 from .parameters import Parameters, check_fingerprint
@@ -26,6 +29,12 @@ class Progress:
 
     def __init__(self, model: NeuralModel, settings: TrainSettings):
         device = next(model.parameters()).device
+        self.carried: Tensor | None = None
+        """(B, N) float32: the state in which each row of the last batch was left, where the data
+        goes on from batch to batch."""
+        if settings.packing == "carried":
+            need_carrying(model.settings, "train.packing=carried")
+            self.carried = torch.zeros(settings.batch, model.state_width(), device=device)
         dtype = working_dtype(settings.precision, device)
         self.parameters = Parameters(model, dtype, worker_count(model.settings, settings, device))
         groups, regular = self.parameters.groups, settings.regularise
@@ -40,6 +49,19 @@ class Progress:
         """Steps that the weights have in them: without those left out or taken back."""
         self.ended = ""
         """Why the run is over before its last step; empty while it is not."""
+
+    def carry(self, batch: Batch) -> Batch:
+        """`batch` with the state that its rows start from, where one is carried."""
+        if self.carried is None:
+            return batch
+        if not batch.goes_on:
+            self.carried.zero_()
+        return replace(batch, state=self.carried)
+
+    def forget(self) -> None:
+        """Start the next batch from nothing: after a bad one the state may be anything."""
+        if self.carried is not None:
+            self.carried.zero_()
 
     def update(self, lr: float) -> None:
         """Change the weights by the gradient in `parameters`."""
@@ -77,6 +99,8 @@ class Progress:
         """All of it, for a checkpoint; the tensors are the live ones."""
         tensors = {"master": self.parameters.master}
         tensors |= {f"optimizer/{name}": t for name, t in self.optimizer.state.items()}
+        if self.carried is not None:
+            tensors["carried"] = self.carried
         if self.average:
             tensors |= {f"average/{name}": t for name, t in self.average.state.items()}
         if self.best is not None and self.early and self.early.best_step >= 0:
@@ -96,9 +120,19 @@ class Progress:
 
         Raises:
             DataError: it belongs to another optimizer or average.
-            ShapeError: it belongs to another model.
+            ShapeError: it belongs to another model, or carries on other rows.
         """
+        carried = state.tensors.get("carried")
+        found, wanted = ([] if t is None else list(t.shape) for t in (carried, self.carried))
+        if found != wanted:
+            raise ShapeError(
+                f"checkpoint of step {state.step}: its carried state has shape {found or 'none'}, "
+                f"and this run's {wanted or 'none'}; go on with the train.packing and train.batch "
+                "that wrote it"
+            )
         self.go_back(state)
+        if self.carried is not None and carried is not None:
+            self.carried.copy_(carried)
         self.guard.restore(state.numbers["guard"])
         self.step, self.ended = state.step, state.numbers["ended"]
         then, now = state.numbers["computed"], self._computed()

@@ -122,19 +122,23 @@ class ExponentialSettings(ScheduleSettings):
 
 
 class StepSettings(ScheduleSettings):
-    """gamma^floor(t / every): a staircase; never below `floor`.
+    """gamma^floor(max(0, t - hold) / every): a staircase; never below `floor`.
 
-    Source: He et al. 2016 (ResNet), section 3.4, divides by 10 in this way.
+    Source: He et al. 2016 (ResNet), section 3.4, divides by 10 in this way; Zaremba et al. 2014,
+    section 4.1, holds the rate for some epochs and then halves it in each.
     """
 
     kind: Literal["step"] = "step"
     gamma: Factor = 0.1
     """Factor by which the rate falls at each stair."""
     every: Every = 0.3
+    hold: Length = 0.0
+    """Steps after the warm-up, or share below 1 of them, that the first stair is longer."""
     floor: Share = 0.0
     """Least share of the full rate."""
 
     def after_warmup(self, t: int, length: int) -> float:
+        t = max(0, t - steps_of(self.hold, length))
         return max(self.floor, self.gamma ** (t // max(1, steps_of(self.every, length))))
 
 

@@ -85,8 +85,10 @@ class TrainSettings(Settings):
     compile: bool = False
     """Compile the model: costs half a minute at the start. Meant for GPUs; on the CPU where it was
     measured, the kernels without it were faster."""
-    packing: Literal["stream", "documents"] = "stream"
-    """stream: a sequence runs over document borders; documents: attention stays inside one."""
+    packing: Literal["stream", "documents", "carried"] = "stream"
+    """stream: a sequence runs over document borders; documents: attention stays inside one, and a
+    recurrent state starts anew with each; carried: each sequence goes on where the one of the step
+    before stopped, from the state it left (truncated back-propagation; recurrent families only)."""
     optimizer: Annotated[AnyKind, _OPTIMIZER] = Field(default_factory=_OPTIMIZER.build_default)
     """How gradients change weights."""
     schedule: Annotated[AnyKind, _SCHEDULE] = Field(default_factory=_SCHEDULE.build_default)

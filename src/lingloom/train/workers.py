@@ -7,6 +7,7 @@ waits for anybody between two operations.
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -22,7 +23,8 @@ from .settings import TrainSettings
 def worker_count(model: ModelSettings, train: TrainSettings, device: torch.device) -> int:
     """Models that compute gradients side by side; one where random numbers are drawn, for torch has
     one generator per process."""
-    draws = any(getattr(model, key, 0) for key in ("dropout", "dropconnect"))
+    keys = ("dropout", "dropconnect", "recurrent_dropout")
+    draws = any(getattr(model, key, 0) for key in keys)
     return train.workers_here() if device.type == "cpu" and not draws else 1
 
 
@@ -81,6 +83,8 @@ class Workers:
     def _warm_up(self, step: int, piece: Batch) -> bool:
         """Compile in one thread after the other; whether the model draws random numbers."""
         before = torch.get_rng_state()
+        if piece.state is not None:
+            piece = replace(piece, state=piece.state.clone())  # the true one is still to be read
         for worker, pool in enumerate(self._pools):
             pool.submit(self._piece, worker, step, -1, piece).result()
             self.parameters.grads[worker].zero_()

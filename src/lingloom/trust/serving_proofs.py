@@ -148,6 +148,8 @@ def _no_transformers(kind: str) -> str:
     """Why the folder cannot be opened elsewhere; empty when it can."""
     if kind == "ngram":
         return "transformers has no n-gram models"
+    if kind == "rnn":
+        return "transformers has no recurrent language models"
     if find_spec("transformers") is None:
         return "transformers is not installed; pip install transformers"
     return ""
