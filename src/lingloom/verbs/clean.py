@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from ..corpus_recipe import CorpusRecipe, read_corpus
-from .console import answer, bytes_text, read_words, story
+from .console import answer, bytes_text, read_words, story, tell_kernels
 from .follow import Follower, stopping
 
 REASONS = 12
@@ -18,6 +18,7 @@ def run(arguments: list[str]) -> int:
         return 0
     from ..pipeline.corpus import clean
 
+    tell_kernels()
     recipe, follower = read_corpus(words.names[0], words.overrides), Follower()
     figures: dict[str, Any] = {}
     with stopping() as stop:

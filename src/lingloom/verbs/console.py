@@ -9,6 +9,7 @@ from typing import Any
 
 from ..errors import RecipeError
 from ..loading import COMMAND_LINE
+from ..native.kernels import kernels_report
 from ..settings import Settings, describe
 from .table import VERBS
 
@@ -97,6 +98,13 @@ def answer(value: Any) -> None:
 def story(line: str = "") -> None:
     """Print one line of the story on standard error."""
     print(line, file=sys.stderr, flush=True)
+
+
+def tell_kernels() -> None:
+    """Say it when the compiled kernels are not in use, as the work then takes many times as long."""
+    there, says, mend = kernels_report()
+    if not there:
+        story(f"note       kernels of our own: {says}; mend: {mend}")
 
 
 def bytes_text(size: float) -> str:

@@ -12,7 +12,7 @@ from ..loading import COMMAND_LINE
 from ..plan.band import Band
 from ..plan.plan import Plan
 from ..recipe import Recipe, is_of_a_corpus, read
-from .console import Words, answer, bytes_text, count_text, read_words, time_text
+from .console import Words, answer, bytes_text, count_text, read_words, tell_kernels, time_text
 
 
 def run(arguments: list[str]) -> int:
@@ -40,6 +40,7 @@ def _run_corpus(words: Words) -> int:
     from ..plan.corpus import plan_corpus
     from ..text.corpus.settings import size_in_bytes
 
+    tell_kernels()
     sizes = [word for word in words.overrides if word.startswith("size=")]
     recipe = read_corpus(words.names[0], [w for w in words.overrides if w not in sizes])
     try:

@@ -2,7 +2,7 @@
 
 from ..device import prepare_allocator
 from ..recipe import Recipe
-from .console import answer, read_words, story
+from .console import answer, read_words, story, tell_kernels
 from .follow import Follower, stopping
 
 
@@ -19,6 +19,7 @@ def carry_through(recipe_or_run: str, overrides: list[str], *, as_json: bool = F
     from ..api import begin
 
     prepare_allocator()
+    tell_kernels()
     follower = Follower()
     with stopping() as stop:
         folder, events = begin(recipe_or_run, overrides, stop)
