@@ -101,7 +101,7 @@ def story(line: str = "") -> None:
 
 
 def tell_kernels() -> None:
-    """Say it when the compiled kernels are not in use, as the work then takes many times as long."""
+    """Say it when the compiled kernels are not in use: the work takes many times as long."""
     there, says, mend = kernels_report()
     if not there:
         story(f"note       kernels of our own: {says}; mend: {mend}")
