@@ -1,0 +1,116 @@
+"""What cannot be done is told, with what to do about it."""
+
+import errno
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from lingloom.cli import main
+from lingloom.errors import DataError, RunError
+from lingloom.runs import RunFolder
+from lingloom.text.corpus.work import perform, write_lines
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch) -> Path:
+    rows = [" ".join(f"word{i}x{k}" for k in range(20)) for i in range(20)]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps({"text": r}) + "\n" for r in rows))
+    (tmp_path / "r.yaml").write_text("text: {read: a.jsonl}\nworkers: 1\nout: c\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["memory=much"], 2, "'much' is not a size; write it as 512MB or 2GB"),
+        (["memory=200MB"], 2, "memory: 200MB is too little to write files of shard_mb=64"),
+        (["filters=[gofer]"], 2, "gofer"),
+        (["weights={'*': -1}"], 2, "weights"),
+        (["weights={b*: 1}"], 2, "weights: 'b*' matches none of the 1 files that are read"),
+        (["dedup.audit=true", "dedup.near=false"], 2, "set near=true with it"),
+        (["dedup.keep=best_source"], 2, "keep=best_source needs the sources"),
+        (["text.dedup=false"], 2, "text.dedup: has no effect on a corpus; see dedup.exact instead"),
+        (["text.read=b.jsonl"], 2, "no such file 'b.jsonl'"),
+        (["decontaminate.read=e.txt"], 2, "decontaminate.read: no such file 'e.txt'"),
+        (["decontaminate.read=many"], 2, "decontaminate.read: 64 files, and at most 63"),
+        (["filters=[{kind: short, min_chars: 9999}]"], 1, "filters: none of 20 documents is kept"),
+        (["text.read=empty.txt"], 1, "no document in 1 files of 'empty.txt'"),
+        (["out=."], 2, "out: . holds 'a.jsonl', which is read"),
+        (["out=run"], 1, "run: holds a training run"),
+    ],
+)
+def test_mistakes_are_told(here, capsys, words, code, message):
+    (here / "empty.txt").touch()
+    (here / "many").mkdir()
+    for i in range(64):
+        (here / f"many/{i}.txt").touch()
+    (here / "run").mkdir()
+    for name in ("run.json", "recipe.yaml"):
+        (here / "run" / name).write_text("{}")
+    assert main(["clean", "r.yaml", *words]) == code
+    assert message in capsys.readouterr().err
+    assert main(["clean", "r.yaml"]) == 0, "a mistake must not stand in the way of the next try"
+
+
+def test_folders_of_others_are_left_alone(here, capsys):
+    (here / "c/train").mkdir(parents=True)
+    (here / "c/recipe.yaml").write_text("flour: 500 g\n")
+    (here / "c/train/mine.txt").write_text("mine")
+    assert main(["clean", "r.yaml"]) == 1
+    assert "c: holds files that are no corpus of ours ('train')" in capsys.readouterr().err
+    assert (here / "c/train/mine.txt").read_text() == "mine"
+
+
+def test_a_corpus_is_not_its_own_input(here, capsys):
+    assert main(["clean", "r.yaml"]) == 0
+    assert main(["clean", "r.yaml", "text.read=c", "out=d"]) == 2
+    assert "name the files that you mean, as in c/train/*.parquet" in capsys.readouterr().err
+    assert main(["clean", "r.yaml", "text.read=c/train/*.parquet"]) == 2
+    assert "out: c holds 'c/train/00000.parquet', which is read" in capsys.readouterr().err
+    assert main(["clean", "r.yaml", "text.read=c/train/*.parquet", "out=d"]) == 0
+
+
+def test_two_processes_do_not_write_to_one_corpus(here, capsys):
+    with RunFolder(here / "c").writing():
+        assert main(["clean", "r.yaml"]) == 1
+    assert f"process {os.getpid()} is writing to this" in capsys.readouterr().err
+
+
+def test_a_full_disk_leaves_nothing_half_written(tmp_path):
+    def records():
+        yield {"a": 1}
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(RunError, match=r"b: cannot be written \(No space left on device\); make"):
+        write_lines(tmp_path / "b", records())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lost_file_between_stages_is_told(here, capsys):
+    assert main(["clean", "r.yaml", "keep_work=true"]) == 0
+    next((here / "c/.work").glob("clean-*.arrow")).unlink()
+    assert main(["clean", "r.yaml", "keep_work=true", "seed=1"]) == 1
+    assert "delete c/.work and run the same command again" in capsys.readouterr().err
+
+
+class Task:
+    def __init__(self, folder, key, act):
+        self.folder, self.key, self.act = str(folder), key, act
+
+    def run(self):
+        if self.act == "burst":
+            raise MemoryError("3 bytes")
+        raise DataError("a mistake")
+
+
+@pytest.mark.parametrize(
+    ("act", "error", "message"),
+    [("burst", RunError, "t: no memory left"), ("err", DataError, "a mistake")],
+)
+def test_errors_of_tasks_are_those_of_the_run(tmp_path, act, error, message):
+    with pytest.raises(error, match=message):
+        perform(Task(tmp_path, "t", act))
+    assert list(tmp_path.iterdir()) == []
