@@ -29,6 +29,7 @@ def mask(text, *kinds):
         ("总机010-62345678转3", "总机[PHONE]转3", "phone"),
         ("Tel. 020 7946 0958", "Tel. [PHONE]", "phone"),
         ("from 8.8.8.8 to 2001:4860:4860::8888.", "from [IP] to [IP].", "ip"),
+        ("only 2001:4860:4860::8888", "only [IP]", "ip"),
         ("card 4111 1111 1111 1111 ok", "card [CARD] ok", "card"),
     ],
 )

@@ -78,6 +78,7 @@ def test_a_text_that_needs_nothing_is_regular(text):
         ("8.8..8.8.8", 0),
         ("2001:4860::1", module.IP6),
         ("1:2:3:4:5:6:7", module.IP6),
+        ("1:2:3:4:5:6", 0),
         ("a_@b", module.EMAIL),
         ("x" * 64 + "@" + "x" * 64, module.EMAIL),
     ],

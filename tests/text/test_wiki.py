@@ -155,6 +155,8 @@ def test_a_dump_that_breaks_off_gives_the_pages_before(tmp_path):
     aside = []
     assert [d.text for d in read(tmp_path, aside)] == ["first"]
     assert "no element found" in aside[0]["reason"] or "unclosed token" in aside[0]["reason"]
+    (tmp_path / "w.xml").write_bytes(raw.replace(b"<title>B</title>", b"<title>B</ns>"))
+    assert [d.text for d in read(tmp_path)] == ["first"]
 
 
 def test_a_page_that_is_too_long_is_set_aside_and_memory_stays_small(tmp_path, monkeypatch):
