@@ -91,7 +91,7 @@ def _unit_count(word: str) -> int:
 def train_tagger(lines: Iterable[Sequence[str]], *, epochs: int = EPOCHS, seed: int = 0) -> Tagger:
     """A tagger that agrees with `lines`, each the words of some text in their order.
 
-    All is held in memory, about 150 bytes a character. The same lines and seed give the same bytes.
+    All is held in memory, about 300 bytes a character. The same lines and seed give the same bytes.
 
     Args:
         lines: words without white space.
