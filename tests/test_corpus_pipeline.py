@@ -14,6 +14,8 @@ from lingloom.cli import main
 from lingloom.corpus_recipe import read_corpus
 from lingloom.pipeline.corpus import clean
 from lingloom.text.corpus.budget import Budget, budget
+from lingloom.text.corpus.settings import CorpusSettings
+from lingloom.text.read import TextSettings
 
 WORDS = (
     "river",
@@ -81,8 +83,8 @@ def contents(folder: Path) -> dict[str, str]:
 
 def split_small(monkeypatch) -> None:
     """Parts of a few documents and many ranges of hashes, as of a small memory."""
-    small = "lingloom.text.corpus.build.budget"
-    monkeypatch.setattr(small, lambda settings: Budget(1, part_bytes=8000, range_bytes=2000))
+    small = Budget(1, part_bytes=8000, range_bytes=2000)
+    monkeypatch.setattr("lingloom.pipeline.corpus.budget", lambda settings, text_bytes: small)
 
 
 def test_workers_and_memory_change_no_byte(here, monkeypatch):
@@ -252,3 +254,12 @@ def test_the_budget_gives_up_workers_before_it_refuses(here):
     assert 1 <= budget(recipe).workers < 4
     assert budget(recipe.model_copy(update={"memory": "64GB"})).workers == 4
     assert budget(recipe.model_copy(update={"workers": 0})).workers <= (os.cpu_count() or 1)
+
+
+def test_parts_grow_with_the_text_and_never_beyond_the_memory():
+    much = CorpusSettings(text=TextSettings(read="x"), memory="64GB", workers=2)
+    assert [budget(much, size).part_bytes for size in (1e9, 32e9, 33e9, 1e12, 5e12)] == [
+        *(32_000_000, 32_000_000, 64_000_000, 256_000_000, 256_000_000)
+    ]
+    little = much.model_copy(update={"memory": "2GB"})
+    assert budget(little, 5e12).part_bytes < 256_000_000

@@ -22,6 +22,7 @@ from ..text.corpus.manifest import MANIFEST, TOKENS, WORK, described, manifest, 
 from ..text.corpus.opened import Corpus, corpora_among
 from ..text.corpus.reading import fingerprint
 from ..text.corpus.writing import evaluation_places
+from ..text.estimate import text_bytes
 from ..text.places import Place
 from ..text.read import all_places
 from ..text.setaside import listed
@@ -48,7 +49,7 @@ def clean(recipe: CorpusRecipe, stop: Callable[[], bool] = lambda: False) -> Ite
         RunError: the disk is full, a worker was killed, or another process writes to the folder.
     """
     out = Path(recipe.out)
-    inputs, workers = _inputs(recipe), budget(recipe).workers
+    inputs, spending = _inputs(recipe), budget(recipe, text_bytes(recipe.text))
     _require_ours(out)
     with RunFolder(out).writing():
         _remove_leftovers(out)
@@ -62,10 +63,10 @@ def clean(recipe: CorpusRecipe, stop: Callable[[], bool] = lambda: False) -> Ite
         make_folder(out / WORK)  # first: without it and the manifest, the folder is not ours
         (out / MANIFEST).unlink(missing_ok=True)
         write_whole(out / "recipe.yaml", to_yaml(recipe))
-        yield Event("corpus", "begin", {"path": str(out), "workers": workers})
-        with opened(recipe.executor, workers) as executor:
+        yield Event("corpus", "begin", {"path": str(out), "workers": spending.workers})
+        with opened(recipe.executor, spending.workers) as executor:
             built = yield from _build(
-                recipe, out, build(recipe.settings, out / WORK, executor), stop
+                recipe, out, build(recipe.settings, spending, out / WORK, executor), stop
             )
         if built is None:
             return

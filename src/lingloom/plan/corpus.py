@@ -146,7 +146,7 @@ def _some(documents: Iterator[Document], files: int) -> Iterator[Document]:
 
 def _built(settings: CorpusSettings, work: Path) -> Built:
     work.mkdir()
-    stages = build(settings, work, Local(1))
+    stages = build(settings, budget(settings), work, Local(1))
     while True:
         try:
             next(stages)

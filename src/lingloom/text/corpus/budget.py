@@ -16,7 +16,9 @@ SHARD_FOLD = 5
 """A worker holds this many times the text of a file while it writes it; measured."""
 RECORD_FOLD = 6
 """A worker holds this many times the records of a range while it sorts them; measured."""
-LARGEST_PART, SMALLEST_PART = 32_000_000, 2_000_000
+SMALLEST_PART, USUAL_PART, LARGEST_PART = 2_000_000, 32_000_000, 256_000_000
+PARTS = 1000
+"""With more parts than that they are made larger: each file of the corpus looks into each part."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,12 @@ class Budget:
         return max(1, -(-record_bytes // self.range_bytes))
 
 
-def budget(settings: CorpusSettings) -> Budget:
+def budget(settings: CorpusSettings, text_bytes: float = 0) -> Budget:
     """Fewer workers than asked for where the memory is too small for all of them.
+
+    Args:
+        settings: the recipe.
+        text_bytes: how much text there is to read, about.
 
     Raises:
         RecipeError: it is too small for a single one.
@@ -52,5 +58,8 @@ def budget(settings: CorpusSettings) -> Budget:
         )
     workers = min(wanted, room // least)
     free = room // workers - WORKER_BYTES
-    part = min(LARGEST_PART, max(SMALLEST_PART, free // PART_FOLD))
+    wished = USUAL_PART
+    while wished < LARGEST_PART and text_bytes / wished > PARTS:
+        wished *= 2  # in steps, so that a file more or less seldom changes it
+    part = min(wished, max(SMALLEST_PART, free // PART_FOLD))
     return Budget(workers, part, free // RECORD_FOLD)

@@ -10,7 +10,7 @@ from ...errors import DataError
 from ..setaside import listed
 from .arranging import Layout, layout, scatter_tasks
 from .audit import audit_task
-from .budget import Budget, budget
+from .budget import Budget
 from .cleaning import clean_tasks
 from .dropped import dropped_tasks
 from .duplicates import ClusterTask, exact_tasks, pair_tasks, verify_tasks
@@ -70,7 +70,7 @@ Stages = Generator[Progress, None, Any]
 
 
 def build(
-    settings: CorpusSettings, work: Path, executor: Executor
+    settings: CorpusSettings, spending: Budget, work: Path, executor: Executor
 ) -> Generator[Progress, None, Built]:
     """Run every stage; what `work` has already is not done again.
 
@@ -78,7 +78,7 @@ def build(
         RecipeError, DataError, MissingError: as reading; nothing is kept of all documents.
         RunError: the disk is full, or a worker was killed.
     """
-    built = Built(budget(settings))
+    built = Built(spending)
     yield from _read_and_clean(settings, work, executor, built)
     yield from _find_duplicates(settings, work, executor, built)
     yield from _arrange(settings, work, executor, built)
