@@ -7,6 +7,7 @@ import torch
 
 from lingloom.models.gpt2 import GPT2Settings
 from lingloom.models.llama import LlamaSettings
+from lingloom.models.rnn import RNNSettings
 from lingloom.plan import memory
 from lingloom.plan.band import Band, about, exactly, total
 from lingloom.plan.rehearse import Ledger, micro_batch_bytes, standing
@@ -19,7 +20,9 @@ from lingloom.train.settings import RegulariseSettings, TrainSettings
 
 GPT2 = GPT2Settings(vocab=50, context=16, width=32, layers=2, heads=4)
 LLAMA = LlamaSettings(vocab=50, context=16, width=32, layers=2, heads=4, kv_heads=2, tied=False)
-every_model = pytest.mark.parametrize("model", [GPT2, LLAMA], ids=lambda m: m.kind)
+RNN = RNNSettings(vocab=50, context=16, width=32, layers=2, cell="peephole")
+GRU = RNNSettings(vocab=50, context=16, width=32, layers=2, cell="gru", dropout=0.1)
+every_model = pytest.mark.parametrize("model", [GPT2, LLAMA, RNN, GRU], ids=lambda m: m.kind)
 every_optimizer = pytest.mark.parametrize("kind", OPTIMIZERS)
 
 
@@ -86,6 +89,17 @@ def test_the_rehearsal_counts_what_a_real_pass_holds(model, precision, packing):
         loss, _ = next_token(real, batch)
         loss.backward()
     assert micro_batch_bytes(model, train, 3) == pytest.approx(ledger.peak_bytes, rel=0.02)
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float32"])
+def test_the_rehearsal_knows_what_the_kernel_of_the_lstm_keeps(precision):
+    model = RNNSettings(vocab=50, context=32, width=256, layers=2)
+    real = model.build().to(getattr(torch, precision)).train()
+    ids = torch.zeros(4, 32, dtype=torch.int64)
+    with Ledger() as ledger:
+        next_token(real, Batch(ids, ids))[0].backward()
+    train = training(precision={"bfloat16": "bf16", "float32": "fp32"}[precision])
+    assert micro_batch_bytes(model, train, 4) == pytest.approx(ledger.peak_bytes, rel=0.1)
 
 
 def test_the_ledger_forgets_what_is_let_go():

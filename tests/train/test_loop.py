@@ -8,6 +8,7 @@ import torch
 from lingloom.errors import DataError, RunError, ShapeError
 from lingloom.models.gpt2 import GPT2Settings
 from lingloom.models.llama import LlamaSettings
+from lingloom.models.rnn import RNNSettings
 from lingloom.tokens.batch import IGNORE, Batch
 from lingloom.train.checkpoint import Checkpoints
 from lingloom.train.loop import _Loop, train
@@ -19,7 +20,8 @@ from lingloom.train.state_files import State
 VOCAB, CONTEXT = 32, 16
 GPT2 = GPT2Settings(vocab=VOCAB, context=CONTEXT, layers=2, heads=2, width=32)
 LLAMA = LlamaSettings(vocab=VOCAB, context=CONTEXT, layers=2, heads=4, kv_heads=2, width=32)
-every_family = pytest.mark.parametrize("family", [GPT2, LLAMA], ids=lambda s: s.kind)
+RNN = RNNSettings(vocab=VOCAB, context=CONTEXT, layers=2, width=32)
+every_family = pytest.mark.parametrize("family", [GPT2, LLAMA, RNN], ids=lambda s: s.kind)
 every_precision = pytest.mark.parametrize("precision", ["fp32", "bf16"])
 
 
@@ -164,7 +166,8 @@ def test_micro_batches_give_one_loss_and_one_norm(family):
 @every_precision
 @every_family
 def test_a_model_learns_one_batch_by_heart(family, precision):
-    s = settings(steps=80, precision=precision, regularise=RegulariseSettings(), eval_every=0)
+    steps = 250 if family is RNN else 80
+    s = settings(steps=steps, precision=precision, regularise=RegulariseSettings(), eval_every=0)
     records = list(train(fresh(family), next_token, lambda step: batch_at(0), s, seed=0))
     assert records[0].loss == pytest.approx(math.log(VOCAB), rel=0.1)
     assert records[-1].loss < 0.1

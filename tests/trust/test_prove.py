@@ -8,6 +8,7 @@ from lingloom.models.decode import DecodeSettings
 from lingloom.models.gpt2 import GPT2Settings
 from lingloom.models.llama import LlamaSettings
 from lingloom.models.ngram import NGramSettings
+from lingloom.models.rnn import RNNSettings
 from lingloom.text.document import Document
 from lingloom.tokens.batch import Batch
 from lingloom.tokens.batches import Batches
@@ -26,6 +27,7 @@ TEXTS = [f"document {i}: " + "from text to tokens, 从前有座山 " * (i % 4 + 
 NEURAL = [
     LlamaSettings(vocab=257, context=CONTEXT, width=32, layers=2, heads=2, dropout=0.1),
     GPT2Settings(vocab=257, context=CONTEXT, width=32, layers=2, heads=2),
+    RNNSettings(vocab=257, context=CONTEXT, width=32),
 ]
 
 
@@ -63,7 +65,8 @@ def evidence(folder, settings=NEURAL[0], precision="fp32", packing="stream"):
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("settings", NEURAL, ids=lambda s: s.kind)
 def test_every_promise_holds_on_a_small_run(folder, settings, precision):
-    run = evidence(folder, settings, precision, "documents" if precision == "bf16" else "stream")
+    packing = "carried" if type(settings).carries else "stream"
+    run = evidence(folder, settings, precision, "documents" if precision == "bf16" else packing)
     before = {name: w.clone() for name, w in run.model.state_dict().items()}
     proofs = list(prove(run))
     assert [p.name for p in proofs] == [

@@ -4,9 +4,10 @@ Below, x is a layer's input at a step, h its state (which is its output too), s(
 function, * the product of single numbers; h and c on the right are those of the step before. The
 weights lie as in torch.nn.RNN, LSTM and GRU: gates below each other, two biases.
 
-Where torch has a kernel for a whole sequence and nothing forbids it, that is used; otherwise all
-inputs are multiplied at once and the steps follow one by one. Then the gradient of the recurrent
-weights is formed once, over all steps together, and not added up step by step.
+Where torch has a kernel for a whole sequence that is faster and nothing forbids it, that is used (on
+the CPU for the LSTM alone: `benchmarks/rnn_speed.py`); otherwise all inputs are multiplied at once
+and the steps follow one by one. Then the gradient of the recurrent weights is formed once, over all
+steps together, and not added up step by step.
 
 Shapes: B sequences, T steps, I inputs, C width, G gates.
 """
@@ -35,6 +36,8 @@ class Cell(nn.Module):
     gates: int
     parts = 1
     """Tensors in a state."""
+    fast_on: tuple[str, ...] = ("cuda",)
+    """Devices on which `whole` is faster than step by step."""
 
     def __init__(self, inputs: int, width: int, *, dropconnect: float, recurrent_dropout: float):
         super().__init__()
@@ -61,7 +64,7 @@ class Cell(nn.Module):
             weight = F.dropout(weight, self.dropconnect)
         if self.training and self.recurrent_dropout:
             mask = F.dropout(torch.ones_like(state[0]), self.recurrent_dropout)
-        if mask is None and restarts is None:
+        if mask is None and restarts is None and x.device.type in self.fast_on:
             found = self.whole(x, state, weight)
             if found is not None:
                 return found
@@ -198,6 +201,7 @@ class LSTM(Cell):
 
     gates = 4
     parts = 2
+    fast_on = ("cpu", "cuda")
 
     def step(self, given: Tensor, recurrent: Tensor, state: State) -> State:
         i, f, g, o = (given + recurrent).chunk(4, dim=1)
