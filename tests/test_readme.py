@@ -1,5 +1,8 @@
 """What the README and the recipes promise is run, not believed."""
 
+import gzip
+import json
+import random
 import re
 import shlex
 import shutil
@@ -13,11 +16,15 @@ import lingloom
 from lingloom.cli import main
 from lingloom.recipe import is_of_a_corpus
 from lingloom.runs import RunFolder
+from lingloom.text.corpus.opened import Corpus
+from lingloom.text.read import TextSettings, documents
 from lingloom.verbs.table import VERBS
 
 ROOT = Path(__file__).parents[1]
 README, CHINESE = (ROOT / name for name in ("README.md", "README.zh.md"))
-RECIPES = sorted(p for p in (ROOT / "recipes").glob("*.yaml") if not is_of_a_corpus(p))
+ALL = sorted((ROOT / "recipes").glob("*.yaml"))
+RECIPES = [p for p in ALL if not is_of_a_corpus(p)]
+CLEANING = [p for p in ALL if is_of_a_corpus(p)]
 TEXT = "\n".join(f"line {i} of a small text about {i % 7} cats, 第 {i} 行写猫" for i in range(400))
 SHRUNK = {
     "char_gpt": ["model.layers=1", "model.heads=2", "model.width=32", "model.context=32"],
@@ -122,6 +129,69 @@ def test_every_recipe_trains_three_steps(recipe, here):
         words += ["train.batch=2", "train.steps=3", "train.eval_every=0"]
     lingloom.run(f"recipes/{recipe.name}", *words)
     assert RunFolder(f"runs/{recipe.stem}").read_json("run.json")["state"] == "finished"
+
+
+def page(words: str) -> bytes:
+    """A record of a WARC file, with a page that says `words`."""
+    body = "".join(f"<p>{line}</p>" for line in words.splitlines())
+    html = f"<html><body><main>{body}</main></body></html>"
+    http = f"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n{html}"
+    head = (
+        "WARC/1.0\r\nWARC-Type: response\r\nWARC-Target-URI: http://a.example/\r\n"
+        "WARC-Date: 2020-01-02T03:04:05Z\r\nContent-Type: application/http;msgtype=response\r\n"
+        f"Content-Length: {len(http)}\r\n\r\n"
+    )
+    return (head + http + "\r\n\r\n").encode()
+
+
+NOUNS = (
+    "river garden window morning paper road winter teacher bridge village letter market kitchen "
+    "engine forest harbour lantern mountain neighbour orchard painter question shadow traveller"
+).split()
+VERBS_DONE = "crossed watched repaired described followed remembered visited answered".split()
+
+
+def story(seed: int) -> str:
+    """Plain English of some length, no two seeds alike."""
+    draw = random.Random(seed)
+
+    def sentence() -> str:
+        a, b, c, d = draw.sample(NOUNS, 4)
+        how = draw.choice(("slowly", "with care", "at last", "in the evening", "for a while"))
+        return f"The {a} of the {b} {draw.choice(VERBS_DONE)} {how} that {c} and have a {d}."
+
+    return "\n".join(" ".join(sentence() for _ in range(3)) for _ in range(8))
+
+
+@pytest.fixture(scope="module")
+def stories(tmp_path_factory) -> Path:
+    """A folder with stories, some of them twice, plain and as web pages."""
+    here = tmp_path_factory.mktemp("stories")
+    texts = [story(seed) for seed in (*range(12), 0, 1)]
+    rows = [json.dumps({"text": t}) for t in [*texts, texts[2] + " The end.", "short", TEXT]]
+    for name in ("data", "crawl"):
+        (here / name).mkdir()
+    (here / "data/a.jsonl").write_text("\n".join(rows), "utf-8")
+    with gzip.open(here / "crawl/a.warc.gz", "wb") as warc:
+        warc.write(b"".join(map(page, texts)))
+    return here
+
+
+@pytest.mark.parametrize("recipe", CLEANING, ids=lambda p: p.stem)
+def test_every_cleaning_recipe_makes_a_corpus_whose_counts_add_up(recipe, stories, monkeypatch):
+    for package in ("fastwarc", "opencc", "ftfy"):
+        pytest.importorskip(package)
+    monkeypatch.chdir(stories)
+    assert recipe.read_text("utf-8").startswith("# "), "the first line says what it makes"
+    assert main(["clean", str(recipe), "workers=1", f"out={recipe.stem}"]) == 0
+    corpus = Corpus(recipe.stem)
+    made = corpus.manifest
+    kept = sum(split["documents"] for split in made["kept"].values())
+    dropped = sum(n for n, _ in made["dropped"].values())
+    assert made["documents"] == kept + dropped and min(kept, dropped) > 0
+    assert dropped == len(list(corpus.dropped())) and made["set_aside"] == 0
+    assert sum(len(list(corpus.documents(split))) for split in corpus.splits) == kept
+    assert "</html>" in Path(recipe.stem, "report.html").read_text("utf-8")
 
 
 def test_the_recipe_reference_is_what_the_code_says():

@@ -63,16 +63,18 @@ class Local:
             context = get_context("forkserver")
             context.set_forkserver_preload([f"{__package__}.build"])  # all stages, imported once
             self._pool = ProcessPoolExecutor(self.workers, context, _prepare_worker)
-        waiting: dict[Future[dict[str, Any]], int] = {}
+        waiting: dict[Future[None], int] = {}
         rest = iter(todo)
         try:
             while True:
                 while len(waiting) < 2 * self.workers and (i := next(rest, None)) is not None:
-                    waiting[self._pool.submit(perform, tasks[i])] = i
+                    waiting[_submitted(self._pool, tasks[i])] = i
                 if not waiting:
                     return
                 for future in wait(waiting, return_when=FIRST_COMPLETED).done:
-                    yield waiting.pop(future), future.result()
+                    future.result()
+                    i = waiting.pop(future)
+                    yield i, perform(tasks[i])  # is done: reads its figures
         except BrokenProcessPool:
             self._pool = None
             raise RunError(
@@ -87,6 +89,24 @@ class Local:
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
             self._pool = None
+
+
+def _submitted(pool: ProcessPoolExecutor, task: Task) -> Future[None]:
+    """`task` on its way to a worker, which is started if there are too few.
+
+    Raises:
+        BrokenProcessPool: a worker died, or what starts workers did.
+    """
+    try:
+        return pool.submit(_perform, task)
+    except (EOFError, ConnectionError) as error:
+        raise BrokenProcessPool(str(error)) from None
+
+
+def _perform(task: Task) -> None:
+    """Runs in a worker. The figures stay on disk: a worker that is killed while it hands over more
+    than a pipe takes at once would leave half a message, and who reads it waits for ever."""
+    perform(task)
 
 
 def _prepare_worker() -> None:
