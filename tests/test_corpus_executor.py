@@ -1,4 +1,4 @@
-"""Whichever process is killed, cleaning ends with an error that says so, and never waits for ever."""
+"""Whichever process is killed, cleaning ends with an error that says so, and never hangs."""
 
 import json
 import subprocess

@@ -10,6 +10,9 @@ import pytest
 from lingloom.cli import main
 from lingloom.errors import DataError, RunError
 from lingloom.runs import RunFolder
+from lingloom.text import read
+from lingloom.text.corpus import reading
+from lingloom.text.corpus.opened import Corpus
 from lingloom.text.corpus.work import perform, write_lines
 
 
@@ -95,6 +98,68 @@ def test_a_lost_file_between_stages_is_told(here, capsys):
         kept.unlink()
     assert main(["clean", "r.yaml", "keep_work=true", "seed=1"]) == 1
     assert "delete c/.work and run the same command again" in capsys.readouterr().err
+
+
+def test_an_input_that_changes_while_it_is_read_is_told(here, capsys, monkeypatch):
+    read = reading.documents_of
+
+    def growing(place, source, settings):
+        yield from read(place, source, settings)
+        with open(place.path, "a") as file:
+            file.write(json.dumps({"text": "a row more"}) + "\n")
+
+    monkeypatch.setattr(reading, "documents_of", growing)
+    assert main(["clean", "r.yaml"]) == 1
+    said = capsys.readouterr().err
+    assert "a.jsonl: changed while it was read; run the same command again" in said
+    monkeypatch.undo()
+    monkeypatch.chdir(here)
+    assert main(["clean", "r.yaml"]) == 0
+    assert Corpus("c").manifest["documents"] == 21
+
+
+def test_an_input_that_may_not_be_read_is_set_aside_and_told(here, capsys, monkeypatch):
+    (here / "b.jsonl").write_text('{"text": "never seen"}\n')
+    real = read.opened
+
+    def refused(path):
+        if path.name == "b.jsonl":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return real(path)
+
+    monkeypatch.setattr(read, "opened", refused)
+    assert main(["clean", "r.yaml", "text.read=[a.jsonl,b.jsonl]"]) == 0
+    assert Corpus("c").manifest["set_aside"] == 1
+    (aside,) = map(json.loads, (here / "c/set_aside.jsonl").read_text().splitlines())
+    assert aside["file"] == "b.jsonl"
+    assert aside["reason"] == "cannot be read (Permission denied)"
+    assert main(["clean", "r.yaml", "text.read=b.jsonl", "out=d"]) == 1
+    assert "no document in 1 files of 'b.jsonl'; 1 lines or files were set" in (
+        capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "split"),
+    [
+        (["split={validation_frac: 0, test_frac: 0}"], "heldout"),
+        (["split.validation_frac=0.00001"], "heldout"),
+        (["weights={'*': 0}"], "heldout"),
+        (["weights={'*': 0.00001}", "split.validation_frac=0.4"], "train"),
+    ],
+)
+def test_a_split_may_be_empty_and_is_not_trained_on(here, capsys, words, split):
+    assert main(["clean", "r.yaml", *words]) == 0
+    corpus = Corpus("c")
+    name = {"heldout": "validation", "train": "train"}[split]
+    assert name not in corpus.splits and list(corpus.documents(name)) == []
+    for view in ([], ["dropped"], ["sources"], ["duplicates"], ["holdout"]):
+        assert main(["show", "c", *view]) == 0
+    (here / "t.yaml").write_text("text: {read: c}\ntokens: {kind: bytes}\nout: run\n")
+    assert main(["train", "t.yaml"]) == 1
+    assert f"c: its {split} split holds no document; make the corpus again" in (
+        capsys.readouterr().err
+    )
 
 
 class Task:

