@@ -4,8 +4,8 @@ Below, x is a layer's input at a step, h its state (which is its output too), s(
 function, * the product of single numbers; h and c on the right are those of the step before. The
 weights lie as in torch.nn.RNN, LSTM and GRU: gates below each other, two biases.
 
-Where torch has a kernel for a whole sequence that is faster and nothing forbids it, that is used (on
-the CPU for the LSTM alone: `benchmarks/rnn_speed.py`); otherwise all inputs are multiplied at once
+Where torch has a faster kernel for a whole sequence and nothing forbids it, that is used (on the
+CPU for the LSTM alone: `benchmarks/rnn_speed.py`); otherwise all inputs are multiplied at once
 and the steps follow one by one. Then the gradient of the recurrent weights is formed once, over all
 steps together, and not added up step by step.
 
