@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 
+from lingloom.text.corpus.budget import budget
 from lingloom.text.corpus.build import build
 from lingloom.text.corpus.executor import Local
 from lingloom.text.corpus.manifest import manifest, put_in_place
@@ -34,7 +35,8 @@ def write(path, texts):
 
 def made(folder, read, **settings) -> Corpus:
     whole = CorpusSettings.model_validate({"text": {"read": read}, **settings})
-    stages, work, out = build(whole, folder / "work", Local(1)), folder / "work", folder / "out"
+    work, out = folder / "work", folder / "out"
+    stages = build(whole, budget(whole), work, Local(1))
     try:
         while True:
             next(stages)
@@ -166,6 +168,24 @@ def test_weights_leave_out_halve_and_repeat(tmp_path):
     assert kept["bytes"] == sum(len(d.text) for d in corpus.documents("train"))
 
 
+def test_what_a_weight_leaves_out_takes_no_equal_document_with_it(tmp_path):
+    texts = [english(k, 60) for k in range(20)]
+    read = [write(tmp_path / f"{name}.jsonl", texts) for name in "ab"]
+    corpus = made(tmp_path, read, weights={"*a.jsonl": 0}, split=ALL_TRAIN)
+    assert {d.id for d in corpus.documents("train")} == {f"{read[1]}:{k}" for k in range(1, 21)}
+    assert corpus.manifest["dropped"] == {"weight of the source": [20, 20 * len(texts[0])]}
+    require_sums(corpus)
+
+
+def test_files_are_as_large_as_asked_whatever_the_weights(tmp_path):
+    big = write(tmp_path / "big.jsonl", [english(k, 400) for k in range(1500)])
+    small = write(tmp_path / "small.jsonl", [english(9000 + k, 10) for k in range(10)])
+    corpus = made(tmp_path, [big, small], weights={"*small*": 50}, split=ALL_TRAIN, shard_mb=1)
+    sizes = [f["bytes"] for f in corpus.manifest["files"] if f["path"].startswith("train")]
+    assert len(sizes) == 4
+    assert all(0.5e6 < size < 2e6 for size in sizes)
+
+
 def test_copies_of_held_out_documents_are_not_made(tmp_path):
     read = write(tmp_path / "a.jsonl", [english(k, 30) for k in range(60)])
     split = {"validation_frac": 0.3, "test_frac": 0.3}
@@ -189,8 +209,8 @@ def test_repeated_lines_go_but_for_the_first_and_short_ones_stay(tmp_path):
         f"{read}:3": f"{english(2)}\nshort line",
     }
     assert fates(corpus)[f"{read}:4"] == ("nothing but repeated lines", None)
-    assert corpus.manifest["shortened"] == 3
-    stage = {row["stage"]: row for row in corpus.manifest["stages"]}["dedup and weigh"]
+    assert corpus.manifest["shortened"] == 2  # the fourth is dropped, not shortened
+    stage = {row["stage"]: row for row in corpus.manifest["stages"]}["dedup"]
     assert stage["bytes_out"] == sum(map(len, texts.values()))
     require_sums(corpus)
 

@@ -14,9 +14,9 @@ from ..corpus_recipe import CorpusRecipe
 from ..errors import DataError, RecipeError, RunError
 from ..loading import to_yaml
 from ..runs import RunFolder, make_folder, write_whole
-from ..text.corpus.arranging import SPLITS
 from ..text.corpus.budget import budget
 from ..text.corpus.build import Built, Progress, build
+from ..text.corpus.cleaning import SPLITS
 from ..text.corpus.executor import opened
 from ..text.corpus.manifest import MANIFEST, TOKENS, WORK, described, manifest, put_in_place
 from ..text.corpus.opened import Corpus, corpora_among
@@ -71,6 +71,13 @@ def clean(recipe: CorpusRecipe, stop: Callable[[], bool] = lambda: False) -> Ite
         if built is None:
             return
         figures = manifest(recipe, out / WORK, built)
+        if not any(split["documents"] for split in figures["kept"].values()):
+            reasons = list(figures["dropped"].items())[:3]
+            told = "; ".join(f"{n} for '{reason}'" for reason, (n, _) in reasons)
+            raise DataError(
+                f"{out}: none of {figures['documents']} documents is kept ({told}); look at the "
+                "filters, the weights and decontaminate"
+            )
         put_in_place(out / WORK, out, built)
         if recipe.tokens is not None:
             yield from _tokenise(recipe.tokens, Corpus(out, figures))

@@ -1,6 +1,7 @@
 """All stages in order: from `text.read` to the files of a corpus, going on where it was stopped."""
 
 import time
+from collections import Counter
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -157,7 +158,10 @@ def _arrange(settings: CorpusSettings, work: Path, executor: Executor, built: Bu
         repeating = repeat_tasks(work, [task.key for task in finding], ranges)
         yield from _stage("repeated passages", repeating, executor, built)
         repeats = [task.key for task in repeating]
-    built.layout = layout(settings, sum(part["bytes"] for part in built.cleaned))
+    split_bytes: Counter[str] = Counter()
+    for part in built.cleaned:
+        split_bytes.update(part["split_bytes"])
+    built.layout = layout(settings, split_bytes)
     scattering = scatter_tasks(settings, work, built.layout, parts, built.exact_keys, near, repeats)
     built.scattered = yield from _stage("scatter", scattering, executor, built)
     built.scattered_keys = [task.key for task in scattering]

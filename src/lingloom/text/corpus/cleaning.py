@@ -1,6 +1,7 @@
 """Stage 2: each part made regular, judged by the rules of quality, and hashed for what follows."""
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from hashlib import blake2b
@@ -11,17 +12,21 @@ import numpy as np
 import pyarrow as pa
 
 from ..clean import CleanSettings, clean_all, too_short
+from ..dedup import digest
 from ..filters.batch import TextBatch
 from ..filters.filter import FilterSettings, sift
 from ..minhash import NOWHERE, band_hashes, signatures
+from ..split import mixed, shares_of
 from ..texts import Texts
 from .dropped import write_dropped
 from .reading import SCHEMA
-from .settings import CorpusSettings, DedupSettings, plain
+from .settings import CorpusSettings, DedupSettings, SplitSettings, plain
 from .work import key_of, mapped, texts_of, write_arrays, write_batches
 
-KEPT = SCHEMA.append(pa.field("rank", pa.int64()))
-"""Columns of a document that is kept; of a cluster the smallest `rank` stays."""
+SPLITS = ("validation", "test", "train")
+KEPT = pa.schema([*SCHEMA, ("rank", pa.int64()), ("split", pa.int8()), ("copies", pa.int64())])
+"""Columns of a document that is kept: of a cluster the smallest `rank` stays; `split` counts in
+SPLITS; `copies` are read in an epoch."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,10 @@ class CleanTask:
     clean: CleanSettings
     filters: tuple[FilterSettings, ...]
     dedup: DedupSettings
+    split: SplitSettings
+    split_seed: int
+    weights: Mapping[str, float]
+    seed: int
 
     def run(self) -> dict[str, Any]:
         table = mapped(Path(self.folder, self.part))
@@ -46,9 +55,21 @@ class CleanTask:
         sifted = sift(self.filters, batch)
         reasons = [a or b for a, b in zip(short, sifted.verdicts, strict=True)]
         table = table.set_column(SCHEMA.get_field_index("text"), "text", _column_of(sifted.texts))
+        split, copies = self._split_and_copies(table)
+        # Before duplicates are looked for: else one that stays could be one that is not sampled.
+        reasons = [
+            reason or (None if n else "weight of the source")
+            for reason, n in zip(reasons, copies.tolist(), strict=True)
+        ]
         keep = np.array([reason is None for reason in reasons], bool)
         kept, path = table.filter(pa.array(keep)), Path(self.folder, self.key)
-        kept = kept.append_column("rank", pa.array(_ranks(kept, self.dedup)))
+        for name, column in (
+            ("rank", _ranks(kept, self.dedup)),
+            ("split", split[keep].astype(np.int8)),
+            ("copies", copies[keep]),
+        ):
+            kept = kept.append_column(name, pa.array(column))
+        sizes = texts_of(kept).sizes
         write_batches(path.with_suffix(".arrow"), [kept], KEPT)
         gone, why = table.filter(pa.array(~keep)), [r for r in reasons if r]
         write_dropped(self.folder, self.key, gone, why, [None] * len(why))
@@ -56,11 +77,26 @@ class CleanTask:
         return {
             "file": f"{self.key}.arrow",
             "documents": kept.num_rows,
-            "bytes": int(texts_of(kept).sizes.sum()),
+            "bytes": int(sizes.sum()),
+            "split_bytes": {
+                name: int((sizes * copies[keep])[split[keep] == i].sum())
+                for i, name in enumerate(SPLITS)
+            },
             "by_source": _by_source(kept),
             "dropped": count_reasons(gone, why),
             "masked": dict(counts),
         }
+
+    def _split_and_copies(self, table: pa.Table) -> tuple[np.ndarray, np.ndarray]:
+        """Of each row its split and how many copies an epoch reads; what is held out, once."""
+        held = self.split.validation_frac, self.split.test_frac
+        share = shares_of([digest(t) for t in table["text"].to_pylist()], self.split_seed)
+        split = np.where(share < held[0], 0, np.where(share < sum(held), 1, 2))
+        of = {s: weight_of(s, self.weights) for s in table["source"].unique().to_pylist()}
+        weights = np.array([of[s] for s in table["source"].to_pylist()], float)
+        chance = mixed(drawn_by(table["id"].to_pylist(), self.seed)) / 2.0**64
+        copies = np.floor(weights).astype(int) + (chance < weights % 1)
+        return split, np.where((split < 2) & (weights > 0), 1, copies)
 
     def _write_hashes(self, path: Path, kept: pa.Table) -> None:
         if self.dedup.exact:
@@ -88,6 +124,7 @@ def clean_tasks(settings: CorpusSettings, folder: Path, parts: list[str]) -> lis
             for f in filters
         ],
         [dedup.exact, dedup.near, plain(dedup.minhash), dedup.keep, dedup.sources],
+        [plain(settings.split), settings.text.split_seed, settings.weights, settings.seed],
     ]
     return [
         CleanTask(
@@ -97,9 +134,25 @@ def clean_tasks(settings: CorpusSettings, folder: Path, parts: list[str]) -> lis
             settings.text.clean,
             filters,
             dedup,
+            settings.split,
+            settings.text.split_seed,
+            settings.weights,
+            settings.seed,
         )
         for part in parts
     ]
+
+
+def weight_of(source: str, weights: Mapping[str, float]) -> float:
+    """The weight of the first pattern that `source` matches; 1 if there is none."""
+    return next((w for pattern, w in weights.items() if fnmatchcase(source, pattern)), 1.0)
+
+
+def drawn_by(ids: Sequence[str], seed: int) -> np.ndarray:
+    """A number of 64 bits from each document's id and the seed."""
+    salt = seed.to_bytes(8, "little", signed=True)
+    raws = (blake2b(i.encode(), digest_size=8, key=salt).digest() for i in ids)
+    return np.frombuffer(b"".join(raws), "<u8")
 
 
 def _digest(text: str) -> bytes:

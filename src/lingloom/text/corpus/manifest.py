@@ -25,8 +25,8 @@ from typing import Any
 import numpy as np
 
 from ...runs import make_folder
-from .arranging import SPLITS
 from .build import Built
+from .cleaning import SPLITS
 from .reading import aside_of
 from .settings import CorpusSettings, plain
 from .work import read_array, written
@@ -122,7 +122,7 @@ def _stages(built: Built) -> list[dict[str, Any]]:
     counts = [
         ("read", *_total(read)),
         ("clean", *_total(built.cleaned)),
-        ("dedup and weigh", *_total(built.scattered)),
+        ("dedup", *_total(built.scattered)),
         ("decontaminate", sum(n for n, _ in single), sum(size for _, size in single)),
     ]
     rows = []
