@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from lingloom.cli import main
@@ -130,3 +132,15 @@ def test_a_plan_is_printed_line_by_line(recipe, capsys, monkeypatch):
     monkeypatch.setattr(planning, "plan_corpus", lambda settings, size: PLAN)
     assert main(["plan", "r.yaml"]) == 0
     assert capsys.readouterr().out == PRINTED
+
+
+def test_weights_and_packed_files_are_planned_as_they_will_be(recipe, tmp_path):
+    plain = plan_corpus(recipe)
+    weighed = plan_corpus(recipe.model_copy(update={"weights": {"a.*": 5}}))
+    assert weighed.kept_frac == pytest.approx(5 * plain.kept_frac, rel=0.05)
+    rows = [json.loads(line)["text"] for line in (tmp_path / "a.jsonl").read_text().splitlines()]
+    texts = [f"{row} {'从前有座山。' * 50}" for row in rows]
+    pq.write_table(pa.table({"text": texts}), tmp_path / "a.parquet", compression="zstd")
+    text = recipe.text.model_copy(update={"read": "a.parquet"})
+    planned = plan_corpus(recipe.model_copy(update={"text": text}))
+    assert planned.text_bytes == sum(len(t.encode()) for t in texts)

@@ -9,15 +9,17 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from ..errors import DataError
 from ..text.corpus.budget import PARENT_BYTES, WORKER_BYTES, Budget, budget
 from ..text.corpus.build import Built, build
+from ..text.corpus.cleaning import weight_of
 from ..text.corpus.executor import Local
 from ..text.corpus.settings import CorpusSettings
 from ..text.document import Document
-from ..text.estimate import text_bytes
+from ..text.estimate import place_bytes
 from ..text.read import all_places, documents_of
 from ..text.setaside import FileReport, Source
 from .band import Band, Term, about, total
@@ -47,7 +49,7 @@ class CorpusPlan:
     sample_bytes: int
     sample_seconds_s: float
     kept_frac: float
-    """Share of the sample's text that was kept."""
+    """Share of the sample's text that was kept, as often as its weight has it read."""
     workers: int
     seconds: list[Term]
     """By stage."""
@@ -78,30 +80,23 @@ def plan_corpus(settings: CorpusSettings, size_bytes: float | None = None) -> Co
     Raises:
         RecipeError, DataError, MissingError: as cleaning; there is no text to take a sample of.
     """
-    spending = budget(settings)
     with tempfile.TemporaryDirectory(prefix="lingloom-plan-") as name:
         folder = Path(name)
-        read_s, sample, came_in = _write_sample(settings, folder / "sample.jsonl")
-        unpacked = sample / max(1, came_in)
-        whole = text_bytes(settings.text) * unpacked if size_bytes is None else size_bytes
-        small = settings.model_copy(
-            update={
-                "text": settings.text.model_copy(
-                    update={"read": str(folder / "sample.jsonl"), **_AS_WRITTEN}
-                ),
-                "shard_mb": min(settings.shard_mb, 16),
-            }
-        )
+        taken = _take_sample(settings, folder)
+        sample, read_s = taken.sample_bytes, taken.seconds_s
+        whole = taken.text_bytes if size_bytes is None else size_bytes
+        spending = budget(settings, whole)
+        small = _of_the_sample(settings, folder, taken.names)
         begun = time.perf_counter()
         built = _built(small, folder / "work")
-        taken = time.perf_counter() - begun
+        cleaned_s = time.perf_counter() - begun
         disk = {path.name: path.stat().st_size for path in (folder / "work").iterdir()}
     factor = whole / sample
     seconds = {"read": read_s} | {k: v for k, v in built.seconds_s.items() if k != "read"}
     return CorpusPlan(
         text_bytes=whole,
         sample_bytes=sample,
-        sample_seconds_s=read_s + taken,
+        sample_seconds_s=read_s + cleaned_s,
         kept_frac=sum(f["copies_bytes"] for f in built.files) / sample,
         workers=spending.workers,
         seconds=[
@@ -113,25 +108,69 @@ def plan_corpus(settings: CorpusSettings, size_bytes: float | None = None) -> Co
     )
 
 
-def _write_sample(settings: CorpusSettings, path: Path) -> tuple[float, int, int]:
-    """(seconds of reading, bytes of text, bytes that were read for it)."""
-    begun, size, came_in, documents = time.perf_counter(), 0, 0, 0
+@dataclass(frozen=True)
+class _Sample:
+    """What was written for the plan."""
+
+    seconds_s: float
+    """Of reading."""
+    sample_bytes: int
+    text_bytes: float
+    """Text in all files, about: what a file was seen to hold, beyond that in proportion."""
+    names: list[str]
+    """The files that file i of the sample is from."""
+
+
+def _take_sample(settings: CorpusSettings, folder: Path) -> _Sample:
+    """Write the first documents of some files to 0.jsonl and so on, each file to its own."""
+    begun, size, documents, seen, supposed = time.perf_counter(), 0, 0, 0.0, 0.0
     places = list(all_places(settings.text.entries).values())
-    chosen = places[:: max(1, len(places) // FILES)][:FILES]
-    with open(path, "w", encoding="utf-8") as to:
-        for place in chosen:
-            source = Source(place.name, FileReport(place.name), lambda record: None)
-            for document in _some(documents_of(place, source, settings.text), len(chosen)):
+    sizes = [place_bytes(place) for place in places]
+    step = max(1, len(places) // FILES)
+    chosen = list(zip(places[::step], sizes[::step], strict=True))[:FILES]
+    for i, (place, on_disk) in enumerate(chosen):
+        source, before = Source(place.name, FileReport(place.name), lambda record: None), size
+        reading = documents_of(place, source, settings.text)
+        with open(folder / f"{i}.jsonl", "w", encoding="utf-8") as to:
+            for document in _some(reading, len(chosen)):
                 row = {"text": document.text, "url": document.meta.get("url")}
                 size += len(document.text.encode())
                 documents += 1
                 to.write(json.dumps(row, ensure_ascii=False) + "\n")
-            came_in += source.report.bytes
+        whole = next(reading, None) is None
+        # Of a file that goes on: as much text in each byte read as so far.
+        share = (size - before) / max(1, source.report.bytes)
+        seen += size - before if whole else on_disk * share
+        supposed += on_disk
     if not documents:
         raise DataError(
             "text.read: no document to take a sample of; look with: lingloom look FILES"
         )
-    return time.perf_counter() - begun, size, came_in
+    names = [place.name for place, _ in chosen]
+    text = seen / supposed * sum(sizes) if supposed else seen
+    return _Sample(time.perf_counter() - begun, size, text, names)
+
+
+def _of_the_sample(settings: CorpusSettings, folder: Path, names: list[str]) -> CorpusSettings:
+    """The recipe for the sample: what it says of the files counts for theirs."""
+    files = [str(folder / f"{i}.jsonl") for i in range(len(names))]
+    weights = {
+        file: weight_of(name, settings.weights) for file, name in zip(files, names, strict=True)
+    }
+    ranked = [
+        file
+        for pattern in settings.dedup.sources
+        for file, name in zip(files, names, strict=True)
+        if fnmatchcase(name, pattern)
+    ]
+    return settings.model_copy(
+        update={
+            "text": settings.text.model_copy(update={"read": files, **_AS_WRITTEN}),
+            "weights": weights,
+            "dedup": settings.dedup.model_copy(update={"sources": ranked}),
+            "shard_mb": min(settings.shard_mb, 16),
+        }
+    )
 
 
 def _some(documents: Iterator[Document], files: int) -> Iterator[Document]:

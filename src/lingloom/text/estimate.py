@@ -6,7 +6,7 @@ from pathlib import Path
 
 from .corpus.opened import corpus_of
 from .installed import COLLECTIONS
-from .places import PACKED, format_of, places
+from .places import PACKED, Place, format_of, places
 from .read import TextSettings
 
 UNPACKED = 3.5
@@ -36,13 +36,20 @@ def text_bytes(settings: TextSettings) -> float:
 
 def _sizes(entry: str, by_suffix: bool) -> Iterator[float]:
     if entry in COLLECTIONS:
-        yield TOPICS_BYTES if entry == "python:topics" else _docstring_bytes()
+        yield place_bytes(Place(entry, None))
         return
-    for place in places(entry):
-        passed_over = place.found and by_suffix and format_of(place.name) is None
-        if place.path is not None and place.path.exists() and not passed_over:
-            packed = place.path.suffix.lower() in (*PACKED, ".parquet")
-            yield place.path.stat().st_size * (UNPACKED if packed else 1)
+    yield from (place_bytes(place, by_suffix) for place in places(entry))
+
+
+def place_bytes(place: Place, by_suffix: bool = True) -> float:
+    """About how many bytes of text one file holds."""
+    if place.name in COLLECTIONS:
+        return TOPICS_BYTES if place.name == "python:topics" else _docstring_bytes()
+    passed_over = place.found and by_suffix and format_of(place.name) is None
+    if place.path is None or not place.path.exists() or passed_over:
+        return 0
+    packed = place.path.suffix.lower() in (*PACKED, ".parquet")
+    return place.path.stat().st_size * (UNPACKED if packed else 1)
 
 
 def _docstring_bytes() -> float:

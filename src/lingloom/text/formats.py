@@ -126,7 +126,7 @@ def parquet(file: Any, source: Source, field: str, others: Mapping[str, str]) ->
                 if text is None:
                     source.set_aside(row, f"column '{field}' is null")
                 else:
-                    source.report.bytes += len(text)
+                    source.report.bytes += len(text.encode())
                     yield str(row), text, _described(fields, others)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         source.set_aside(row, f"damaged parquet after row {row} ({error})")
