@@ -7,7 +7,6 @@ from collections import Counter
 import pytest
 
 from lingloom.text.corpus.budget import budget
-from lingloom.text.corpus.budget import budget
 from lingloom.text.corpus.build import build
 from lingloom.text.corpus.executor import Local
 from lingloom.text.corpus.manifest import manifest, put_in_place
