@@ -1,0 +1,126 @@
+"""Training an LSTM language model: ours under the public loop beside a plain loop over torch.nn.
+
+    python benchmarks/rnn_speed.py [--rounds 5] [--steps 4]
+
+Both have the same sizes, carried state, AdamW and gradient clipping, in float32 and in bfloat16
+(theirs all in bfloat16, ours with masters in float32). They take turns in one process; tokens per
+second, medians of the rounds, and the ratio within each round.
+"""
+
+import argparse
+import os
+import platform
+import statistics
+import time
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from lingloom.models.rnn import RNNSettings
+from lingloom.tokens.batch import Batch
+from lingloom.train.loop import train
+from lingloom.train.objectives import next_token
+from lingloom.train.settings import TrainSettings
+
+SHAPES = {
+    "2x200, 20x20, 10k words": (2, 200, 20, 20, 10_000),
+    "2x512, 64x64, 256 bytes": (2, 512, 64, 64, 256),
+}
+"""layers, width, context, batch, vocab."""
+CLIP = 0.25
+
+
+class Plain(nn.Module):
+    """What a tutorial has."""
+
+    def __init__(self, layers: int, width: int, vocab: int):
+        super().__init__()
+        self.embedding = nn.Embedding(vocab, width)
+        self.lstm = nn.LSTM(width, width, layers, batch_first=True)
+        self.out = nn.Linear(width, vocab)
+
+    def forward(self, ids: torch.Tensor, state):
+        hidden, state = self.lstm(self.embedding(ids), state)
+        return self.out(hidden), tuple(part.detach() for part in state)
+
+
+def theirs(shape: tuple[int, ...], dtype: torch.dtype) -> Iterator[None]:
+    layers, width, context, batch, vocab = shape
+    torch.manual_seed(0)
+    model = Plain(layers, width, vocab).to(dtype)
+    optimizer = torch.optim.AdamW(model.parameters())
+    ids = torch.randint(vocab, (batch, context + 1))
+    state = None
+    while True:
+        scores, state = model(ids[:, :-1], state)
+        loss = F.cross_entropy(scores.flatten(0, 1).float(), ids[:, 1:].flatten())
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), CLIP)
+        optimizer.step()
+        float(loss.detach())
+        yield
+
+
+def ours(shape: tuple[int, ...], precision: str) -> Iterator[None]:
+    layers, width, context, batch, vocab = shape
+    torch.manual_seed(0)
+    model = RNNSettings(
+        cell="lstm", layers=layers, width=width, context=context, vocab=vocab, tied=False
+    ).build()
+    ids = torch.randint(vocab, (batch, context + 1))
+    settings = TrainSettings(
+        steps=100_000,
+        batch=batch,
+        precision=precision,
+        packing="carried",
+        eval_every=0,
+        regularise={"clip_norm": CLIP},
+    )
+
+    def batch_of(step: int) -> Batch:
+        return Batch(ids[:, :-1], ids[:, 1:], goes_on=step > 0)
+
+    for _ in train(model, next_token, batch_of, settings, seed=0):
+        yield
+
+
+def timed(steps: Iterator[None], count: int) -> float:
+    begun = time.perf_counter()
+    for _ in range(count):
+        next(steps)
+    return time.perf_counter() - begun
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=4, help="per turn")
+    asked = parser.parse_args()
+    print(f"Python {platform.python_version()}, torch {torch.__version__}, {os.cpu_count()} cores")
+    for name, shape in SHAPES.items():
+        tokens = shape[2] * shape[3] * asked.steps
+        for precision, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
+            runs: dict[str, Iterator[None]] = {
+                "ours": ours(shape, precision),
+                "torch.nn": theirs(shape, dtype),
+            }
+            for steps in runs.values():
+                timed(steps, 2)
+            turns: dict[str, list[float]] = {who: [] for who in runs}
+            for _ in range(asked.rounds):
+                for who, steps in runs.items():
+                    turns[who].append(timed(steps, asked.steps))
+            speed = {who: tokens / statistics.median(some) for who, some in turns.items()}
+            ratios = [b / a for a, b in zip(turns["ours"], turns["torch.nn"], strict=True)]
+            print(
+                f"{name:24} {precision}: ours {speed['ours']:8,.0f} tokens/s, torch.nn "
+                f"{speed['torch.nn']:8,.0f}; {statistics.median(ratios):.2f}x "
+                f"({min(ratios):.2f} - {max(ratios):.2f})"
+            )
+
+
+if __name__ == "__main__":
+    main()
