@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from lingloom.text.filters.batch import TextBatch
 from lingloom.text.filters.c4 import C4Settings
@@ -77,3 +78,10 @@ def test_a_chinese_character_may_count_for_several_where_short_ones_are_dropped(
         None,
         "short: fewer than 200 characters",
     ]
+    with pytest.raises(ValidationError, match="greater than or equal to 1"):
+        ShortSettings(cjk_chars=0.5)
+
+
+def test_stop_words_that_could_never_be_found_are_refused_before_a_text_is_judged():
+    with pytest.raises(ValidationError, match="for ChineseSettings\nstop_words\n.*not one word"):
+        ChineseSettings(stop_words=["因为"])

@@ -9,6 +9,7 @@ from lingloom.errors import DataError, RecipeError
 from lingloom.loading import load
 from lingloom.settings import AnyKind, Kinds, Settings
 from lingloom.text.filters.batch import TextBatch
+from lingloom.text.filters.filter import sift
 from lingloom.text.filters.kinds import FILTERS
 from lingloom.text.filters.language import LanguageSettings
 from lingloom.text.filters.urls import UrlsSettings
@@ -16,7 +17,7 @@ from lingloom.text.filters.words import WordsSettings
 from lingloom.text.texts import Texts
 
 
-def batch(*strings: str, urls: list[str] | None = None) -> TextBatch:
+def batch(*strings: str, urls: list[str | None] | None = None) -> TextBatch:
     return TextBatch(Texts.of_strings(strings), urls)
 
 
@@ -88,6 +89,12 @@ def test_listed_domains_and_parts_of_addresses_drop_a_document(tmp_path):
     assert settings.judge(batch(*"abcdefgh", urls=urls)) == [
         domain, domain, None, domain, part, None, None, None,
     ]  # fmt: skip
+
+
+def test_documents_without_an_address_are_kept_among_others():
+    texts = batch("a", "b", urls=[None, "http://bad.org/x"])
+    rules = UrlsSettings(domains=["bad.org"], parts=["x"])
+    assert sift([rules], texts).verdicts == [None, "urls: a domain of the list"]
 
 
 def test_addresses_must_be_there_to_be_judged():

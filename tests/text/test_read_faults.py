@@ -181,6 +181,15 @@ def test_documents_may_bring_their_ids_and_repeated_ones_are_told_apart(tmp_path
     assert [d.id for d in read(table, id_field="key")] == [f"{table}:p", f"{table}:p#2"]
 
 
+def test_no_two_documents_of_a_file_have_the_same_id(tmp_path):
+    path = tmp_path / "d.jsonl"
+    rows(path, *((id_, f"text {i}") for i, id_ in enumerate(["2", None, "a", "a#5", "a"])))
+    reports = []
+    found = [d.id.removeprefix(f"{path}:") for d in read(path, reports=reports, id_field="id")]
+    assert found == ["2", "2#2", "a", "a#5", "a#5#5"]
+    assert reports[0].repeated_ids == 1
+
+
 def test_an_id_field_that_is_not_there_is_told(tmp_path):
     path = tmp_path / "d.jsonl"
     rows(path, ("x", "one"))

@@ -7,6 +7,7 @@ import zlib
 import pyarrow as pa
 import pytest
 
+from lingloom.errors import DataError
 from lingloom.text import warc as warc_module
 from lingloom.text.read import TextSettings, documents
 
@@ -166,6 +167,40 @@ def test_a_crawl_from_a_pipe_is_read(tmp_path, monkeypatch):
         ),
     )
     assert titles(read("-", format="warc")) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "start", [b"\x1f\x8b\x08" + bytes(7) + b"\xff", b"\x28\xb5\x2f\xfd", b"WARC/1."]
+)
+def test_a_crawl_of_broken_starts_alone_is_given_up(tmp_path, monkeypatch, start):
+    monkeypatch.setattr(warc_module, "_MOST_BROKEN", 50)
+    path, aside = tmp_path / "c.warc", []
+    path.write_bytes(start * 5000)
+    with pytest.raises(DataError, match="no document"):
+        read(path, aside)
+    assert [r["reason"].partition(" (")[0] for r in aside] == [
+        "broken record after byte 0",
+        f"what is after byte {49 * len(start)}: not read, as 50 more places look like the start of "
+        "a record than are one",
+    ]
+
+
+def test_a_record_after_many_broken_starts_is_read(tmp_path):
+    path = tmp_path / "c.warc"
+    path.write_bytes(b"WARC/1." * 900 + b"\n" + record("a"))
+    assert titles(read(path)) == ["a"]
+
+
+def test_places_of_starts_are_found_across_the_pieces_that_are_read(monkeypatch):
+    monkeypatch.setattr(warc_module, "_LOOK_BYTES", 5)
+    data = b"ab.abab..ab....a..........b.ab"
+    starts = warc_module._Starts(io.BytesIO(data), b"ab")
+    wanted = [i for i in range(len(data)) if data.startswith(b"ab", i)]
+    found = [-1]
+    while (place := starts.after(found[-1])) >= 0:
+        found.append(place)
+    assert found[1:] == wanted
+    assert [starts.after(p) for p in (3, 8, -1, 27, 28, 99)] == [5, 9, 0, 28, -1, -1]
 
 
 def test_noise_does_no_harm(tmp_path):

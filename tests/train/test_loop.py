@@ -304,6 +304,14 @@ def test_going_on_with_other_kernels_is_said(tmp_path, monkeypatch):
     assert words in first.events["resumed"]
 
 
+def test_going_on_from_an_older_version_that_noted_less_is_said(tmp_path, monkeypatch):
+    with monkeypatch.context() as older:
+        older.setattr("lingloom.train.progress.Progress._computed", lambda self: {})
+        run(fresh(GPT2), settings(steps=3), checkpoints=tmp_path)
+    first, *_ = run(fresh(GPT2), settings(steps=4), checkpoints=tmp_path)
+    assert "saved by an older version, going on in float32: losses agree" in first.events["resumed"]
+
+
 def test_going_on_in_another_precision_is_said(tmp_path):
     run(fresh(GPT2), settings(steps=3), checkpoints=tmp_path)
     same, *_ = run(fresh(GPT2), settings(steps=4), checkpoints=tmp_path)

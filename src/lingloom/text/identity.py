@@ -9,14 +9,14 @@ from .setaside import Source
 
 
 def identified(described: Described, source: Source, field: str, memory_bytes: int) -> Described:
-    """Each document with the id of its meta for its label; one whose id was there before in this
-    file has its place after it, and is counted.
+    """Each document with the id of its meta for its label, or its place where it has none. Where
+    that was given in this file before, its place stands after it; ids that repeat are counted.
 
     Args:
         described: documents with their places for labels.
         source: told of the repeated ids.
         field: what the id is called in the file, for the message.
-        memory_bytes: for digests of ids; beyond it they go to disk.
+        memory_bytes: for digests of labels; beyond it they go to disk.
 
     Raises:
         DataError: the first document has no id.
@@ -29,12 +29,11 @@ def identified(described: Described, source: Source, field: str, memory_bytes: i
                     f"{source.name}:{place}: no id in a field '{field}' -- set text.id_field to "
                     "the field that holds it, or leave it out"
                 )
-            if own is None:
-                yield place, text, meta
-                continue
-            (new,) = seen.add([digest(own)])
-            source.report.repeated_ids += not new
-            yield own if new else f"{own}#{place}", text, meta
+            wanted = label = place if own is None else own
+            while not all(seen.add([digest(label)])):
+                label = f"{label}#{place}"
+            source.report.repeated_ids += own is not None and label != wanted
+            yield label, text, meta
 
 
 def undescribed(labelled: Iterator[tuple[str, str]]) -> Described:

@@ -109,11 +109,12 @@ def statistics(
 
     Args:
         texts: N texts.
-        stop_words: at most MOST_STOP_WORDS words, compared as they are written.
+        stop_words: at most MOST_STOP_WORDS different words, compared as they are written.
         short_chars: the longest line that counts as short.
         more_terminals: characters that end a sentence beyond Unicode's own.
         native: False asks for the twin in Python even where the kernel is there.
     """
+    stop_words = tuple(dict.fromkeys(stop_words))
     assert len(stop_words) <= MOST_STOP_WORDS
     out = np.zeros((len(texts), len(fields(Statistics))), np.int64)
     library = kernels() if native else None

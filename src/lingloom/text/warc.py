@@ -20,6 +20,8 @@ _LOOK_BYTES = 1 << 20
 _TEXT_TYPES = ("text/html", "application/xhtml+xml", "text/plain")
 _PASSED_RECORD_BYTES = 1 << 30
 """Longer records are not unpacked in order to be passed over: the next one is looked for."""
+_MOST_BROKEN = 1000
+"""A file with so many more broken starts than records is not read to its end."""
 
 
 def warc(file: BinaryIO, source: Source) -> Described:
@@ -62,14 +64,14 @@ def _records(file: BinaryIO, source: Source) -> Iterator[tuple[Any, int]]:
     from fastwarc.warc import ArchiveIterator, WarcRecordType
 
     wanted = WarcRecordType.response | WarcRecordType.resource | WarcRecordType.conversion
-    mark = _MARKS.get(file.read(2), _PLAIN_MARK)
-    start, told = 0, False
+    starts = _Starts(file, _MARKS.get(file.read(2), _PLAIN_MARK))
+    start, told, trust = 0, False, _MOST_BROKEN
     while start >= 0:
         file.seek(start)
         here = start
         try:
             for record in ArchiveIterator(file, auto_decode="none", fsspec_args=False):
-                here, told = record.stream_pos, False
+                here, told, trust = record.stream_pos, False, trust + 1
                 if record.record_type & wanted:
                     yield record, here
                 if record.content_length > _PASSED_RECORD_BYTES:
@@ -79,21 +81,37 @@ def _records(file: BinaryIO, source: Source) -> Iterator[tuple[Any, int]]:
         except (OSError, ValueError) as error:
             if not told:
                 source.set_aside(0, f"broken record after byte {here} ({error})")
-            told = True
-        start = _next(file, here + 1, mark)
+            told, trust = True, trust - 1
+            if not trust:
+                source.set_aside(
+                    0,
+                    f"what is after byte {here}: not read, as {_MOST_BROKEN} more places look like "
+                    "the start of a record than are one",
+                )
+                return
+        start = starts.after(here)
 
 
-def _next(file: BinaryIO, start: int, mark: bytes) -> int:
-    """Where the next record may start at or after `start`, or -1."""
-    file.seek(start)
-    held = b""
-    while piece := file.read(_LOOK_BYTES):
-        held += piece
-        if (place := held.find(mark)) >= 0:
-            return start + place
-        start += len(held) - len(mark) + 1
-        held = held[len(held) - len(mark) + 1 :]
-    return -1
+class _Starts:
+    """Where records may start in a file, of which no stretch is read twice to find them."""
+
+    def __init__(self, file: BinaryIO, mark: bytes):
+        self._file, self._mark = file, mark
+        self._held, self._place = b"", 0
+
+    def after(self, place: int) -> int:
+        """The next start after byte `place`, or -1."""
+        start = place + 1
+        while True:
+            if self._place <= start <= self._place + len(self._held):
+                found = self._held.find(self._mark, start - self._place)
+                if found >= 0:
+                    return self._place + found
+                start = max(start, self._place + len(self._held) - len(self._mark) + 1)
+            self._file.seek(start)
+            self._held, self._place = self._file.read(_LOOK_BYTES), start
+            if len(self._held) < len(self._mark):
+                return -1
 
 
 def _text_type(record: Any) -> str:

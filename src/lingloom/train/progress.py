@@ -135,7 +135,9 @@ class Progress:
             self.carried.copy_(carried)
         self.guard.restore(state.numbers["guard"])
         self.step, self.ended = state.step, state.numbers["ended"]
-        then, now = state.numbers["computed"], self._computed()
+        now = self._computed()
+        # older versions noted less
+        then = dict.fromkeys(now, "by an older version") | state.numbers.get("computed", {})
         return [
             f"saved {then[what]}, going on {now[what]}: losses agree up to rounding only"
             for what in now

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from ..runs import RunFolder
 from ..text.corpus.opened import Corpus
+from ..text.minhash import candidate_probability
 from .card import size
 from .draw import Series, column_chart, line_chart
 from .page import both, render_page
@@ -174,12 +175,12 @@ def _jaccard_chart(counts: list[int], width: int) -> Markup:
 
 
 def _chance_chart(dedup: dict[str, Any], width: int) -> Markup:
-    """Source: Leskovec, Rajaraman and Ullman, "Mining of Massive Datasets", section 3.4.2."""
     if not dedup["near"]:
         return Markup("")
     bands, rows = dedup["minhash"]["bands"], dedup["minhash"]["rows"]
     threshold = dedup["minhash"]["threshold"]
-    chances = [(s, 1 - (1 - s**rows) ** bands) for s in [i / 100 for i in range(101)] + [threshold]]
+    steps = [i / 100 for i in range(101)]
+    chances = [(s, candidate_probability(s, bands, rows)) for s in [*steps, threshold]]
     series = [
         Series("identical:", chances[:-1], "base"),
         Series(f"at {threshold:g}:", [(threshold, 0.0), chances[-1]], "model"),

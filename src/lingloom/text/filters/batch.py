@@ -16,8 +16,8 @@ class TextBatch:
     """N documents; what several rules ask for is computed once, when it is first asked for."""
 
     texts: Texts
-    urls: Sequence[str] | None = None
-    """Where each document was found; None where the source does not say."""
+    urls: Sequence[str | None] | None = None
+    """Where each document was found; None where its source does not say, or no source does."""
     sources: Sequence[str] | None = None
     """The file or collection of each document."""
     _statistics: dict[_Asked, Statistics] = field(default_factory=dict, init=False, repr=False)
@@ -27,10 +27,8 @@ class TextBatch:
 
     def take(self, rows: Sequence[int]) -> "TextBatch":
         """The documents at `rows` alone."""
-        urls, sources = (
-            None if names is None else [names[i] for i in rows]
-            for names in (self.urls, self.sources)
-        )
+        urls = None if self.urls is None else [self.urls[i] for i in rows]
+        sources = None if self.sources is None else [self.sources[i] for i in rows]
         return TextBatch(Texts.of_strings([self.texts[i] for i in rows]), urls, sources)
 
     def edited(self, rows: Sequence[int], texts: Texts) -> "TextBatch":

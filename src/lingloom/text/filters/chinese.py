@@ -7,7 +7,7 @@ from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
 from .batch import TextBatch
 from .filter import FilterSettings, Fraction, Verdicts
 from .fineweb import FineWebSettings
-from .gopher_quality import GopherQualitySettings
+from .gopher_quality import GopherQualitySettings, StopWords
 from .gopher_repetition import GopherRepetitionSettings, Six, Three
 
 _STOP_WORDS = list("的年在月是和日了於·為有被人中为他與後也而由")
@@ -36,7 +36,7 @@ class ChineseSettings(FilterSettings):
     """Fewest words with a letter or Han character in them."""
     min_stop_words: NonNegativeInt = 2
     """Fewest different stop words."""
-    stop_words: list[str] = _STOP_WORDS
+    stop_words: StopWords = _STOP_WORDS
     """The stop words: simplified and traditional."""
     min_terminal_lines_frac: Fraction = 0.106
     """Fewest lines that end a sentence."""

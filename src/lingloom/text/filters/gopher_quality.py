@@ -1,14 +1,28 @@
 """The quality rules of Gopher: what looks like prose."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt, field_validator
+from pydantic import AfterValidator, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from ..statistics import MOST_STOP_WORDS, share, words_of
 from .batch import TextBatch
 from .filter import FilterSettings, Fraction, Verdicts, first_reason
 
 STOP_WORDS = ["the", "be", "to", "of", "and", "that", "have", "with"]
+
+
+def _can_be_found(words: list[str]) -> list[str]:
+    for word in words:
+        if words_of(word) != [word]:
+            parts = " ".join(words_of(word))
+            raise ValueError(f"{word!r} is not one word but '{parts}'; give single words")
+    if len(words) > MOST_STOP_WORDS:
+        raise ValueError(f"{len(words)} words; give at most {MOST_STOP_WORDS}")
+    return words
+
+
+StopWords = Annotated[list[str], AfterValidator(_can_be_found)]
+"""The type of a list of stop words: single words, at most MOST_STOP_WORDS."""
 
 
 class GopherQualitySettings(FilterSettings):
@@ -39,19 +53,8 @@ class GopherQualitySettings(FilterSettings):
     """Fewest words with a letter in them."""
     min_stop_words: NonNegativeInt = 2
     """Fewest different stop words."""
-    stop_words: list[str] = STOP_WORDS
+    stop_words: StopWords = STOP_WORDS
     """The stop words, compared as they are written."""
-
-    @field_validator("stop_words")
-    @classmethod
-    def _can_be_found(cls, words: list[str]) -> list[str]:
-        for word in words:
-            if words_of(word) != [word]:
-                parts = " ".join(words_of(word))
-                raise ValueError(f"{word!r} is not one word but '{parts}'; give single words")
-        if len(words) > MOST_STOP_WORDS:
-            raise ValueError(f"{len(words)} words; give at most {MOST_STOP_WORDS}")
-        return words
 
     def judge(self, batch: TextBatch) -> Verdicts:
         found = batch.statistics(self.stop_words)

@@ -2,10 +2,10 @@
 
 import re
 import string
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import Field, PositiveInt
 
 from .batch import TextBatch
 from .filter import FilterSettings, Verdicts, first_reason
@@ -26,7 +26,7 @@ class ShortSettings(FilterSettings):
     min_chars: PositiveInt = 200
     """Fewer characters are too short; SlimPajama's number."""
 
-    cjk_chars: PositiveFloat = 1
+    cjk_chars: Annotated[float, Field(ge=1)] = 1
     """For how many characters a Han or kana one counts: 1 as published; 3.6 asks for as much to
     read in Chinese as in English, by the lengths of translated sentences (Tatoeba)."""
 

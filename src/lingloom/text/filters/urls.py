@@ -47,7 +47,7 @@ class UrlsSettings(FilterSettings):
             )
         listed = {domain.lower() for domain in self.domains}
         listed.update(entry for name in self.domain_files for entry in entries(name))
-        urls = [url.lower() for url in batch.urls]
+        urls = [(url or "").lower() for url in batch.urls]
         barred = [_below(_host(url), listed) for url in urls]
         spoken = [any(part in url for part in self.parts) for url in urls]
         rules = [
