@@ -3,8 +3,11 @@
 import errno
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from lingloom.cli import main
@@ -13,7 +16,7 @@ from lingloom.runs import RunFolder
 from lingloom.text import read
 from lingloom.text.corpus import reading
 from lingloom.text.corpus.opened import Corpus
-from lingloom.text.corpus.work import perform, write_lines
+from lingloom.text.corpus.work import mapped, perform, write_batches
 
 
 @pytest.fixture
@@ -83,20 +86,73 @@ def test_two_processes_do_not_write_to_one_corpus(here, capsys):
 
 
 def test_a_full_disk_leaves_nothing_half_written(tmp_path):
-    def records():
-        yield {"a": 1}
+    schema = pa.schema([("a", pa.int64())])
+
+    def tables():
+        yield pa.table({"a": [1]}, schema)
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with pytest.raises(RunError, match=r"b: cannot be written \(No space left on device\); make"):
-        write_lines(tmp_path / "b", records())
+        write_batches(tmp_path / "b", tables(), schema)
     assert list(tmp_path.iterdir()) == []
+    write_batches(tmp_path / "b", [pa.table({"a": [1]}, schema)], schema)
+    with pytest.raises(RunError, match="No space left"):
+        write_batches(tmp_path / "b", tables(), schema)
+    assert mapped(tmp_path / "b").to_pylist() == [{"a": 1}], "the earlier file stays whole"
+
+
+MANY = """
+import resource, sys
+from lingloom.cli import main
+resource.setrlimit(resource.RLIMIT_NOFILE, (90, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+sys.exit(main(["clean", "many.yaml"]))
+"""
+
+
+def test_more_files_than_may_be_open_at_once(here):
+    (here / "data").mkdir()
+    for i in range(150):
+        words = " ".join(f"w{i % 140}x{k}" for k in range(40))
+        (here / f"data/{i:03}.txt").write_text(f"{words} {'' if i % 20 else i}\n")
+    (here / "many.yaml").write_text(
+        "text: {read: data}\ndedup: {passages: line, audit: true}\nworkers: 1\nout: many\n"
+        "split: {validation_frac: 0.2, test_frac: 0.1}\n"
+    )
+    done = subprocess.run([sys.executable, "-c", MANY], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    figures = Corpus("many").manifest
+    assert figures["documents"] == 150
+    assert [figures["duplicates"][how] for how in ("exact", "near")] == [9, 1]
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (ConnectionError("no answer"), "error: no answer\n"),
+        (OSError(errno.EMFILE, "Too many open files", "a"), "error: a: Too many open files\n"),
+        (
+            OSError(errno.EACCES, "Permission denied", "a"),
+            "error: a: cannot be read or written (Permission denied); look at its permissions and "
+            "at the room on the disk\n",
+        ),
+    ],
+)
+def test_permissions_are_named_only_where_they_are_the_matter(
+    here, capsys, monkeypatch, error, message
+):
+    def failing(rest):
+        raise error
+
+    monkeypatch.setattr("lingloom.verbs.clean.run", failing)
+    assert main(["clean", "r.yaml"]) == 1
+    assert capsys.readouterr().err == message
 
 
 def test_a_lost_file_between_stages_is_told(here, capsys):
     assert main(["clean", "r.yaml", "keep_work=true"]) == 0
     for kept in (here / "c/.work").glob("clean-*.arrow"):
         kept.unlink()
-    assert main(["clean", "r.yaml", "keep_work=true", "seed=1"]) == 1
+    assert main(["clean", "r.yaml", "keep_work=true", "dedup.passages=line"]) == 1
     assert "delete c/.work and run the same command again" in capsys.readouterr().err
 
 

@@ -4,12 +4,15 @@ Standard output carries the answer, standard error the story. Exit codes: 0 done
 2 wrong recipe or wrong words on the command line, 130 stopped by Ctrl-C.
 """
 
+import errno
 import sys
 from difflib import get_close_matches
 from importlib import import_module
 
 from .errors import LingloomError, RecipeError
 from .verbs.table import VERBS
+
+_PERMISSIONS_OR_ROOM = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 
 
 def usage() -> str:
@@ -61,13 +64,19 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.close()  # the reader of our output has gone; nobody is left to tell
         return 1
     except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        print(
-            f"error: {place}cannot be read or written ({error.strerror or error}); "
-            "look at its permissions and at the room on the disk",
-            file=sys.stderr,
-        )
+        print(f"error: {_told(error)}", file=sys.stderr)
         return 1
+
+
+def _told(error: OSError) -> str:
+    place = f"{error.filename}: " if error.filename else ""
+    why = error.strerror or str(error) or type(error).__name__
+    if error.errno in _PERMISSIONS_OR_ROOM:
+        return (
+            f"{place}cannot be read or written ({why}); look at its permissions and at the room on "
+            "the disk"
+        )
+    return f"{place}{why}"
 
 
 if __name__ == "__main__":

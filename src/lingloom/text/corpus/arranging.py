@@ -91,17 +91,17 @@ class ScatterTask:
         """Of each row why it goes, and the id of the document that it repeats."""
         reason: list[str | None] = [None] * rows
         of: list[str | None] = [None] * rows
-        ids: dict[int, Any] = {}
         for why, keys in (("exact duplicate", self.exact), ("near duplicate", self.near)):
             for key in keys:
                 path = Path(self.folder, key)
                 gone, kept = read_array(path, "removed"), read_array(path, "kept")
-                for i in np.flatnonzero(gone >> ROW_BITS == self.number):
-                    part, there = divmod(int(kept[i]), 1 << ROW_BITS)
-                    if part not in ids:
-                        ids[part] = mapped(Path(self.folder, f"{self.parts[part]}.arrow"))["id"]
-                    row = int(gone[i]) & (1 << ROW_BITS) - 1
-                    reason[row], of[row] = why, ids[part][there].as_py()
+                here = gone >> ROW_BITS == self.number
+                pairs = np.stack([gone[here], kept[here]], axis=1) & (1 << ROW_BITS) - 1
+                parts = kept[here] >> ROW_BITS
+                for part in np.unique(parts):  # one at a time is open
+                    ids = mapped(Path(self.folder, f"{self.parts[part]}.arrow"))["id"]
+                    for row, there in pairs[parts == part].tolist():
+                        reason[row], of[row] = why, ids[there].as_py()
         return reason, of
 
     def _without_repeats(self, table: pa.Table, reason: list[str | None]) -> tuple[pa.Table, int]:

@@ -95,12 +95,13 @@ class AuditTask:
         draw = random.Random(self.seed)
         if len(pairs) > TWINS:
             pairs = pairs[sorted(draw.sample(range(len(pairs)), TWINS))]
-        tables = {
-            int(i): mapped(Path(self.folder, f"{self.parts[i]}.arrow"))
-            for i in np.unique(pairs >> ROW_BITS)
-        }
-        texts = {i: texts_of(table) for i, table in tables.items()}
-        similar = verified(pairs, texts, self.dedup.minhash)
+        numbers, texts = np.unique(pairs), list[str]()
+        for i in np.unique(numbers >> ROW_BITS):
+            rows = numbers[numbers >> ROW_BITS == i] & (1 << ROW_BITS) - 1
+            table = mapped(Path(self.folder, f"{self.parts[i]}.arrow"))
+            texts += table["text"].take(pa.array(rows)).to_pylist()
+        among = {0: Texts.of_strings(texts)}
+        similar = verified(np.searchsorted(numbers, pairs), among, self.dedup.minhash)
         return share(int((similar >= self.dedup.minhash.threshold).sum()), len(pairs))
 
 

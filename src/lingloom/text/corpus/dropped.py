@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from .work import key_of, mapped, write_batches, write_parquet
+from .work import key_of, read_batch, write_batches, write_parquet
 
 DROPPED = pa.schema(
     [(name, pa.large_string()) for name in ("id", "source", "reason", "of", "text")]
@@ -29,7 +29,7 @@ class DroppedTask:
 
     def run(self) -> dict[str, Any]:
         tables = [
-            mapped(dropped_of(self.folder, key)).slice(first, last - first)
+            read_batch(dropped_of(self.folder, key), 0).slice(first, last - first)
             for key, first, last in self.pieces
         ]
         write_parquet(Path(self.folder, f"{self.key}.parquet"), pa.concat_tables(tables))

@@ -43,8 +43,8 @@ class ExactTask:
             top = read_array(path, "high")
             at = hash_range(top, self.low, self.high)
             rows = read_array(path, "row")[at].astype(np.int64)
-            tops.append(top[at])
-            ends.append(read_array(path, "low")[at])
+            tops.append(top[at].copy())  # a slice would keep its file open
+            ends.append(read_array(path, "low")[at].copy())
             numbers.append(i << ROW_BITS | rows)
             ranks.append(mapped(path.with_suffix(".arrow"))["rank"].to_numpy()[rows])
         top, end, number, rank = map(np.concatenate, (tops, ends, numbers, ranks))
@@ -107,7 +107,7 @@ class VerifyTask:
         for key in self.pairs:
             pairs = read_array(Path(self.folder, key), "pairs")
             start, end = np.searchsorted(pairs[:, 0], [low, high])
-            found.append(np.asarray(pairs[start:end]))
+            found.append(np.array(pairs[start:end]))
         pairs = distinct_pairs(np.concatenate(found))
         jaccard = np.full(len(pairs), np.nan)
         if self.verify:
@@ -136,7 +136,8 @@ class ClusterTask:
     """Keys of the verifying stage."""
 
     def run(self) -> dict[str, Any]:
-        edges = np.concatenate([read_array(Path(self.folder, k), "edges") for k in self.edges])
+        found = [np.array(read_array(Path(self.folder, key), "edges")) for key in self.edges]
+        edges = np.concatenate(found)
         members, roots = components(edges)
         ranks = np.empty(len(members), np.int64)
         for i in np.unique(members >> ROW_BITS):
@@ -193,7 +194,7 @@ def verify_tasks(
 
 def removed_by(folder: str, keys: Sequence[str]) -> np.ndarray:
     """Sorted numbers of all documents that the tasks `keys` removed."""
-    found = [read_array(Path(folder, key), "removed") for key in keys]
+    found = [np.array(read_array(Path(folder, key), "removed")) for key in keys]
     return np.sort(np.concatenate(found)) if found else np.empty(0, np.int64)
 
 

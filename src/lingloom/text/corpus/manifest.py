@@ -148,7 +148,7 @@ def _duplicates(work: Path, built: Built) -> dict[str, Any]:
     found: dict[str, Any] = {"exact": sum(part["removed"] for part in built.exact)}
     if not built.cluster_key:
         return found
-    edges = [read_array(work / key, "jaccard") for key in built.verified_keys]
+    edges = [np.array(read_array(work / key, "jaccard")) for key in built.verified_keys]
     similar = np.concatenate(edges)
     similar = similar[~np.isnan(similar)]
     sizes = read_array(work / built.cluster_key, "sizes")

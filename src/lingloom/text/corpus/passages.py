@@ -70,9 +70,9 @@ class RepeatTask:
             path = Path(self.folder, key)
             found = read_array(path, "hash")
             at = hash_range(found, self.low, self.high)
-            hashes.append(found[at])
+            hashes.append(found[at].copy())  # a slice would keep its file open
             numbers.append(i << ROW_BITS | read_array(path, "row")[at].astype(np.int64))
-            places.append(read_array(path, "place")[at])
+            places.append(read_array(path, "place")[at].copy())
         value, number, place = map(np.concatenate, (hashes, numbers, places))
         order = np.lexsort((place, number, value))
         again = order[1:][value[order][1:] == value[order][:-1]]

@@ -9,7 +9,7 @@ that counts.
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -111,18 +111,23 @@ def write_batches(path: Path, batches: Iterable[pa.Table], schema: pa.Schema) ->
 
 
 def mapped(path: Path) -> pa.Table:
-    """The one table of an Arrow file; its pages come from disk when they are touched."""
-    return _file(path).read_all()
+    """The one table of an Arrow file; its pages come from disk when they are touched, and the file
+    is open as long as anything of the table is held."""
+    with _told(path):
+        return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
 
 
-def mapped_batch(path: Path, i: int) -> pa.Table:
-    """Record batch `i` of an Arrow file as a table."""
-    return pa.Table.from_batches([_file(path).get_batch(i)])
+def read_batch(path: Path, i: int) -> pa.Table:
+    """Record batch `i` of an Arrow file as a table in memory; the file is closed, so that those of
+    any number of parts can be held."""
+    with _told(path), pa.OSFile(str(path)) as file:
+        return pa.Table.from_batches([pa.ipc.open_file(file).get_batch(i)])
 
 
-def _file(path: Path) -> Any:
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
     try:
-        return pa.ipc.open_file(pa.memory_map(str(path)))
+        yield
     except (FileNotFoundError, pa.ArrowInvalid) as error:
         raise _lost(path, error) from None
 
@@ -156,7 +161,7 @@ def write_arrays(path: Path, **arrays: np.ndarray) -> None:
 
 
 def read_array(path: Path, name: str) -> np.ndarray:
-    """One of the arrays of `path`, mapped."""
+    """One of the arrays of `path`, mapped: open while a slice of it is held that is no copy."""
     try:
         array: np.ndarray = np.load(_array(path, name), mmap_mode="r", allow_pickle=False)
     except (FileNotFoundError, ValueError, EOFError) as error:
@@ -166,13 +171,3 @@ def read_array(path: Path, name: str) -> np.ndarray:
 
 def _array(path: Path, name: str) -> Path:
     return path.with_name(f"{path.name}.{name}.npy")
-
-
-def write_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> int:
-    """One record a line, as JSON; how many."""
-    count = 0
-    with written(path) as aside, open(aside, "w", encoding="utf-8") as file:
-        for record in records:
-            file.write(json.dumps(record, ensure_ascii=False) + "\n")
-            count += 1
-    return count

@@ -32,7 +32,7 @@ from .cleaning import count_by, count_reasons, length_histogram
 from .dropped import write_dropped
 from .reading import SCHEMA, fingerprint
 from .settings import CorpusSettings, plain
-from .work import key_of, mapped_batch, read_array, texts_of, write_arrays, write_parquet
+from .work import key_of, read_array, read_batch, texts_of, write_arrays, write_parquet
 
 DOCUMENTS_AT_ONCE = 4096
 """Evaluation documents in memory at once."""
@@ -79,7 +79,7 @@ class GramTask:
         for key in self.scattered:
             for i, (split, _) in enumerate(self.layout.files):
                 if split != "train":
-                    batch = mapped_batch(Path(self.folder, f"{key}.arrow"), i)
+                    batch = read_batch(Path(self.folder, f"{key}.arrow"), i)
                     yield len(self.files), texts_of(batch)
 
 
@@ -112,7 +112,7 @@ class FileTask:
 
     def run(self) -> dict[str, Any]:
         paths = (Path(self.folder, f"{key}.arrow") for key in self.scattered)
-        table = pa.concat_tables([mapped_batch(path, self.place) for path in paths])
+        table = pa.concat_tables([read_batch(path, self.place) for path in paths])
         table = table.take(pc.sort_indices(table, [("order", "ascending"), ("id", "ascending")]))
         path = Path(self.folder, self.key)
         reasons: list[str | None] = [None] * table.num_rows
