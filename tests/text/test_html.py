@@ -109,12 +109,11 @@ def test_html_without_resiliparse_says_what_to_install(tmp_path, monkeypatch):
     )
 
 
-PIECES = (
-    "<div> </div> <br/> <svg </ < b> <li> <tr_x> <colgroup> <colgroups> <é> <p\u017f> < / a".split(
-        " "
-    )
-    + ["<P a=b>", "</ p>", "<noscript>", "</TABLE >", "<h1>", "<!--", "\0"]
-)
+PIECES = [
+    *("<div>", "</div>", "<br/>", "<svg", "</", "<", "b>", "</b>", "<li>", "<tr_x>", "<colgroup>"),
+    *("<colgroups>", "<é>", "<p\u017f>", "/", "a", "<P a=b>", "</ p>", "<noscript>", "</TABLE >"),
+    *("<table>", "<h1>", "<!--", "\0", "<p\0>", "</DIV\t", "<x-a>", "</x-a>", "</X-B>", "<x-b\f"),
+]
 
 
 @pytest.mark.skipif(kernels() is None, reason="the kernels are not built")
@@ -128,5 +127,20 @@ def test_the_kernel_counts_the_same_depth_as_its_twin(pieces):
 def test_only_elements_that_need_an_end_make_a_page_deep(native):
     assert depth(b"<html><body><p><p><br><LI>a<div><b>x</b></div></body>", native=native) == 4
     assert depth(b"<ul><li><ul><li>" * 3, native=native) == 6
-    assert depth(b"</div></div><div>", native=native) == 0
+    assert depth(b"</div></div><div>", native=native) == 1
     assert depth(b"", native=native) == 0
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_ends_of_what_did_not_begin_hide_no_depth(native):
+    assert depth(b"</b>" * 600 + b"<div>" * 600, native=native) == 600
+    assert depth(b"<div></b>" * 600, native=native) == 600
+    assert depth(b"<x-a></x-b>" * 600, native=native) == 600
+    assert depth(b"<b><DIV></b></div\n>" * 600, native=native) == 2
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_ends_count_for_the_first_names_of_a_page(native):
+    pairs = [f"<a{i}></a{i}>".encode() for i in range(600)]
+    assert depth(b"".join(pairs), native=native) == 600 - 512
+    assert depth(b"".join(pairs + pairs[:100]), native=native) == 600 - 512 + 1

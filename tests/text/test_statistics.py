@@ -82,6 +82,14 @@ def test_different_stop_words_are_counted_as_they_are_written(native):
     assert counts("The OFF", "stop_words", stop_words=words, native=native) == [0]
     many = [f"w{i}" for i in range(64)]
     assert counts("w0 w63 w64", "stop_words", stop_words=many, native=native) == [2]
+    assert counts("the of", "stop_words", stop_words=["the"] * 70, native=native) == [1]
+
+
+@both
+def test_lines_that_differ_in_their_length_alone_are_no_repeats(native):
+    text = "\0\0\0\n\0\0\na\n\0b\n\0a\nb"
+    assert counts(text, "repeated_filled_chars", native=native) == [0]
+    assert counts("a\n\0b\na", "repeated_filled_chars", native=native) == [1]
 
 
 @both

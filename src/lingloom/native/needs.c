@@ -2,8 +2,9 @@
 
    The kernels over texts take (data, offsets, texts): UTF-8 bytes end to end and texts + 1 places in
    them, and write one byte of flags for each. What the flags mean is told in text/needs.py. */
-#include <stdint.h>
 #include <string.h>
+
+#include "utf8.h"
 
 enum { CONTROL = 1, FORM = 2, BLANKS = 4, MANGLED = 8 };
 enum { LEAD = 4, GOES_ON = 8 }; /* in the table of code points, where 1 and 2 are as above */
@@ -12,22 +13,6 @@ enum { BLOCK = 64 };
 
 static inline int is_digit(uint8_t c) { return (uint8_t)(c - '0') < 10; }
 static inline int is_letter(uint8_t c) { return (uint8_t)((c | 32) - 'a') < 26; }
-
-/* The code point at `from`, and where the next begins; a cut sequence counts as one character. */
-static inline uint32_t decode(const uint8_t *from, const uint8_t *end, const uint8_t **next) {
-    uint8_t lead = *from;
-    int size = lead < 0x80 ? 1 : lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
-    if (end - from < size) {
-        *next = end;
-        return 0xFFFD;
-    }
-    *next = from + size;
-    if (size == 1) return lead;
-    if (size == 2) return (uint32_t)(lead & 0x1F) << 6 | (from[1] & 0x3F);
-    if (size == 3) return (uint32_t)(lead & 0x0F) << 12 | (uint32_t)(from[1] & 0x3F) << 6 | (from[2] & 0x3F);
-    return (uint32_t)(lead & 0x07) << 18 | (uint32_t)(from[1] & 0x3F) << 12 | (uint32_t)(from[2] & 0x3F) << 6
-           | (from[3] & 0x3F);
-}
 
 static inline int blank_before(const uint8_t *start, const uint8_t *at) {
     if (at - start >= 1 && (at[-1] == ' ' || at[-1] == '\t')) return 1;
@@ -159,38 +144,76 @@ void lingloom_text_personal(const uint8_t *data, const int64_t *offsets, int64_t
     }
 }
 
+/* ------------------------------------------------------------------------- nested elements */
+
+/* A name of elements, and how many of that name are open. */
+typedef struct {
+    const uint8_t *name;
+    int64_t size, open;
+    uint64_t hash;
+    int lone;
+} Element;
+
+enum { NAMES = 512 }; /* names whose ends are known */
+enum { ELEMENTS = 4 * NAMES };
+
+static inline uint8_t lower(uint8_t c) { return (uint8_t)(c - 'A') < 26 ? c | 32 : c; }
+
 /* Whether an element of this name needs no end, or ends where the next one begins. */
 static int lone_element(const uint8_t *name, int64_t size) {
     static const char names[][8] = {"area",   "base", "br", "col", "embed", "hr",     "img", "input", "link",
                                     "meta",   "source", "track", "wbr", "p", "li",     "dt",  "dd",    "option",
                                     "tr",     "td",   "th", "thead", "tbody", "tfoot", "colgroup"};
     char wanted[8] = {0};
-    if (size > (int64_t)sizeof wanted) return 0;
-    for (int64_t i = 0; i < size; i++) wanted[i] = (char)(is_letter(name[i]) ? name[i] | 32 : name[i]);
-    uint64_t key, other;
-    memcpy(&key, wanted, sizeof key);
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        memcpy(&other, names[i], sizeof other);
-        if (key == other) return 1;
-    }
+    if (size > (int64_t)sizeof wanted || memchr(name, 0, (size_t)size)) return 0;
+    for (int64_t i = 0; i < size; i++) wanted[i] = (char)lower(name[i]);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!memcmp(wanted, names[i], sizeof wanted)) return 1;
     return 0;
 }
 
-/* How deep the elements of a page are nested at most, those that need no end left out. */
+/* The slot of a name, in any case of its letters; an empty one where it is not there. */
+static Element *slot_of_name(Element *elements, const uint8_t *name, int64_t size, uint64_t hash) {
+    for (uint64_t place = hash >> 32;; place++) {
+        Element *slot = &elements[place % ELEMENTS];
+        if (!slot->name) return slot;
+        if (slot->hash != hash || slot->size != size) continue;
+        int64_t same = 0;
+        while (same < size && lower(slot->name[same]) == lower(name[same])) same++;
+        if (same == size) return slot;
+    }
+}
+
+static inline int in_name(uint8_t c) {
+    return c != ' ' && c != '\t' && c != '\n' && c != '\f' && c != '\r' && c != '/' && c != '>';
+}
+
+/* How deep the elements of a page are nested at most, those that need no end left out. An end counts
+   where an element of its name is open, and where the name is one of the page's first NAMES. */
 int64_t lingloom_html_depth(const uint8_t *page, int64_t size) {
-    int64_t depth = 0, deepest = 0;
+    Element elements[ELEMENTS];
+    int64_t depth = 0, deepest = 0, names = 0;
     const uint8_t *at = page, *end = page + size;
+    memset(elements, 0, sizeof elements);
     while (at < end && (at = memchr(at, '<', (size_t)(end - at)))) {
         int closes = end - at > 1 && at[1] == '/';
         const uint8_t *name = at + 1 + closes;
         at++;
         if (name >= end || !is_letter(*name)) continue;
-        const uint8_t *after = name;
-        while (after < end && (is_letter(*after) || is_digit(*after) || *after == '_')) after++;
-        if (lone_element(name, after - name)) continue;
+        uint64_t hash = 0;
+        for (at = name; at < end && in_name(*at); at++) hash = (hash ^ lower(*at)) * 0x9E3779B97F4A7C15u;
+        Element *slot = slot_of_name(elements, name, at - name, hash), unknown = {0};
+        if (!slot->name && !closes) {
+            int lone = lone_element(name, at - name);
+            if (!lone && names == NAMES) slot = &unknown;
+            *slot = (Element){name, at - name, 0, hash, lone};
+            names += !lone && slot != &unknown;
+        }
+        if (slot->lone) continue;
+        if (closes && !slot->open) continue;
+        slot->open += closes ? -1 : 1;
         depth += closes ? -1 : 1;
         if (depth > deepest) deepest = depth;
-        at = after;
     }
     return deepest;
 }

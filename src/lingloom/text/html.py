@@ -27,12 +27,13 @@ _CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s{0,9}=\s{0,9}[\"']?\s{0,9}([\
 _CHARSET_BYTES = 4096  # where a page must name its encoding; browsers look at 1024
 _MOST_BAD_FRAC = 0.001
 _DEEPEST = 512
+_TAG = re.compile(rb"<(/?)([a-z][^ \t\n\f\r/>]*)")  # in lower case
 # Of elements that need no end, some hold nothing and the others end where the next one begins.
-_NESTING = re.compile(
-    rb"<(/?)(?!(?:area|base|br|col|embed|hr|img|input|link|meta|source|track|wbr"
-    rb"|p|li|dt|dd|option|tr|td|th|thead|tbody|tfoot|colgroup)\b)[a-z]",
-    re.I,
+_LONE = frozenset(
+    b"area base br col embed hr img input link meta source track wbr "
+    b"p li dt dd option tr td th thead tbody tfoot colgroup".split()
 )
+_NAMES = 512
 # What pages call these encodings is often a part of what they use.
 _WIDER = {"gb2312": "gb18030", "gbk": "gb18030", "big5": "big5hkscs"} | dict.fromkeys(
     ("iso8859-1", "latin-1", "ascii"), "cp1252"
@@ -111,16 +112,30 @@ def _too_deep(content: str) -> bool:
 def depth(page: bytes, *, native: bool = True) -> int:
     """How deep elements are nested at most, those that need no end left out.
 
+    An end counts where an element of its name is open, and where the name is one of the first 512
+    of the page; comments and scripts are read like the rest.
+
     Args:
         page: in UTF-8, or another encoding that keeps ASCII.
         native: use the kernel where there is one.
     """
     library = kernels() if native else None
     if library is None:
-        steps = (-1 if slash else 1 for slash in _NESTING.findall(page))
-        return max(accumulate(steps, initial=0))
+        return max(accumulate(_steps(page), initial=0))
     library.lingloom_html_depth.restype = ctypes.c_int64
     return int(library.lingloom_html_depth(page, ctypes.c_int64(len(page))))
+
+
+def _steps(page: bytes) -> Iterator[int]:
+    """1 for an element that begins, -1 for one that ends."""
+    opened = dict[bytes, int]()
+    for slash, name in _TAG.findall(page.lower()):
+        if name in _LONE or (slash and not opened.get(name)):
+            continue
+        step = -1 if slash else 1
+        if name in opened or len(opened) < _NAMES:
+            opened[name] = opened.get(name, 0) + step
+        yield step
 
 
 def decoded_page(raw: bytes, codec: str) -> str:
