@@ -11,12 +11,17 @@ import pyarrow as pa
 import pytest
 
 from lingloom.cli import main
+from lingloom.corpus_recipe import read_corpus
 from lingloom.errors import DataError, RunError
 from lingloom.runs import RunFolder
 from lingloom.text import read
 from lingloom.text.corpus import reading
+from lingloom.text.corpus.arranging import Layout
+from lingloom.text.corpus.cleaning import clean_tasks
 from lingloom.text.corpus.opened import Corpus
+from lingloom.text.corpus.reading import read_tasks
 from lingloom.text.corpus.work import mapped, perform, write_batches
+from lingloom.text.corpus.writing import gram_tasks
 
 
 @pytest.fixture
@@ -32,7 +37,7 @@ def here(tmp_path, monkeypatch) -> Path:
     ("words", "code", "message"),
     [
         (["memory=much"], 2, "'much' is not a size; write it as 512MB or 2GB"),
-        (["memory=200MB"], 2, "memory: 200MB is too little to write files of shard_mb=64"),
+        (["memory=200MB"], 2, "memory: 200MB is too little to write files of shard_mb=32"),
         (["filters=[gofer]"], 2, "gofer"),
         (["weights={'*': -1}"], 2, "weights"),
         (["weights={b*: 1}"], 2, "weights: 'b*' matches none of the 1 files that are read"),
@@ -153,7 +158,7 @@ def test_a_lost_file_between_stages_is_told(here, capsys):
     for kept in (here / "c/.work").glob("clean-*.arrow"):
         kept.unlink()
     assert main(["clean", "r.yaml", "keep_work=true", "dedup.passages=line"]) == 1
-    assert "delete c/.work and run the same command again" in capsys.readouterr().err
+    assert f"delete {here}/c/.work and run the same command again" in capsys.readouterr().err
 
 
 def test_an_input_that_changes_while_it_is_read_is_told(here, capsys, monkeypatch):
@@ -236,3 +241,39 @@ def test_errors_of_tasks_are_those_of_the_run(tmp_path, act, error, message):
     with pytest.raises(error, match=message):
         perform(Task(tmp_path, "t", act))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_tasks_name_their_files_for_every_folder_and_keep_their_names(here, monkeypatch):
+    (here / "list.txt").write_text("word1x1\n")
+    filters = [{"kind": "words", "files": ["list.txt"]}]
+    filters += [{"kind": "urls", "domain_files": ["list.txt"]}]
+    recipe = read_corpus("r.yaml", [f"filters={json.dumps(filters)}"])
+    work = (here / "c/.work").absolute()
+    (reading_task,) = read_tasks(recipe.text, work, 10**6)
+    assert reading_task.file.place.name == "a.jsonl" and reading_task.file.seen
+    (part,) = perform(reading_task)["parts"]
+    (cleaning,) = clean_tasks(recipe, work, [part["file"]])
+    (here / "e").mkdir()
+    (here / "e/test.txt").write_text("a line of a test that is long enough for a gram or more\n")
+    (here / "e/readme.bin").write_text("a line that is no test, although it is long enough\n")
+    words = ["decontaminate.read=e", "decontaminate.held_out=false"]
+    settings = read_corpus("r.yaml", words)
+    (grams,) = gram_tasks(settings, work, Layout(1, 1, 1), [], 1)
+    (here / "elsewhere").mkdir()
+    monkeypatch.chdir(here / "elsewhere")
+    assert perform(reading_task)["report"]["name"] == "a.jsonl"
+    assert perform(cleaning)["documents"] == 19, "the list was found and read"
+    assert perform(grams)["documents"] == {"e/readme.bin": 0, "e/test.txt": 1}
+    assert perform(grams)["set_aside"] == {"e/readme.bin": 1, "e/test.txt": 0}
+
+
+def test_a_file_that_a_worker_does_not_see_is_an_error_and_not_set_aside(here):
+    recipe = read_corpus("r.yaml", ["decontaminate.read=a.jsonl", "decontaminate.held_out=false"])
+    tasks = [
+        *read_tasks(recipe.text, here / "w", 10**6),
+        *gram_tasks(recipe, here / "w", Layout(1, 1, 1), [], 1),
+    ]
+    (here / "a.jsonl").unlink()
+    for task in tasks:
+        with pytest.raises(DataError, match=r"^a\.jsonl: is not seen by this worker; put it on"):
+            perform(task)

@@ -83,12 +83,12 @@ class CorpusSettings(Settings):
     """What is held out."""
     decontaminate: DecontaminateSettings = DecontaminateSettings()
     """What must not be trained on because models are judged by it."""
-    shard_mb: PositiveInt = 64
+    shard_mb: PositiveInt = 32
     """Text in each file that is written, in 10^6 bytes. A worker holds a few times that."""
     memory: str = "2GB"
     """The most that all processes together may hold: 512MB, 2GB, ... Changes speed, not results."""
     workers: NonNegativeInt = 0
-    """Processes at work at once; 0: one for each processor."""
+    """Processes at work at once; 0: one for each processor, with RAY_ADDRESS of its cluster."""
     executor: Literal["local", "ray"] = "local"
     """ray: tasks on a Ray cluster whose machines share the folders that are named here; Ray's own
     processes come on top of `memory`."""
