@@ -46,7 +46,6 @@ def budget(settings: CorpusSettings, text_bytes: float = 0) -> Budget:
     Raises:
         RecipeError: it is too small for a single one.
     """
-    wanted = settings.workers or os.cpu_count() or 1
     shard = SHARD_FOLD * settings.shard_mb * 10**6
     least = WORKER_BYTES + max(shard, PART_FOLD * SMALLEST_PART)
     room = settings.memory_bytes - PARENT_BYTES
@@ -56,10 +55,20 @@ def budget(settings: CorpusSettings, text_bytes: float = 0) -> Budget:
             f"memory: {settings.memory} is too little to write files of shard_mb="
             f"{settings.shard_mb}; set memory={needed}MB or more, or a smaller shard_mb"
         )
-    workers = min(wanted, room // least)
+    workers = min(_wanted(settings, room, shard), room // least)
     free = room // workers - WORKER_BYTES
     wished = USUAL_PART
     while wished < LARGEST_PART and text_bytes / wished > PARTS:
         wished *= 2  # in steps, so that a file more or less seldom changes it
     part = min(wished, max(SMALLEST_PART, free // PART_FOLD))
     return Budget(workers, part, free // RECORD_FOLD)
+
+
+def _wanted(settings: CorpusSettings, room: int, shard: int) -> int:
+    """Workers to have, if there is memory for them. How many processors a cluster has is not known
+    before it is asked; all that the memory feeds well, of which it takes as many as it can."""
+    if settings.workers:
+        return settings.workers
+    if settings.executor == "ray" and os.environ.get("RAY_ADDRESS"):
+        return max(1, room // (WORKER_BYTES + max(shard, PART_FOLD * USUAL_PART)))
+    return os.cpu_count() or 1

@@ -79,7 +79,7 @@ def build(
         RecipeError, DataError, MissingError: as reading; nothing is kept of all documents.
         RunError: the disk is full, or a worker was killed.
     """
-    built = Built(spending)
+    built, work = Built(spending), work.absolute()  # a worker may run in another folder
     yield from _read_and_clean(settings, work, executor, built)
     yield from _find_duplicates(settings, work, executor, built)
     yield from _arrange(settings, work, executor, built)

@@ -4,7 +4,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -45,13 +45,7 @@ class Local:
         self._pool: ProcessPoolExecutor | None = None
 
     def map(self, tasks: Sequence[Task]) -> Iterator[Finished]:
-        todo = []
-        for i, task in enumerate(tasks):
-            done = figures(task)
-            if done is None:
-                todo.append(i)
-            else:
-                yield i, done
+        todo = yield from _done(tasks)
         if self.workers == 1:
             yield from ((i, perform(tasks[i])) for i in todo)
         elif todo:
@@ -91,6 +85,18 @@ class Local:
             self._pool = None
 
 
+def _done(tasks: Sequence[Task]) -> Generator[Finished, None, list[int]]:
+    """Those that are done already; returns the indices of the others."""
+    todo = []
+    for i, task in enumerate(tasks):
+        done = figures(task)
+        if done is None:
+            todo.append(i)
+        else:
+            yield i, done
+    return todo
+
+
 def _submitted(pool: ProcessPoolExecutor, task: Task) -> Future[None]:
     """`task` on its way to a worker, which is started if there are too few.
 
@@ -127,7 +133,10 @@ class Ray:
     """Tasks of a Ray cluster: the one that RAY_ADDRESS names, else one on this machine."""
 
     def __init__(self, workers: int):
+        """`workers`: the most tasks at once; fewer where the cluster has fewer processors."""
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent unasked
+        if "RAY_ADDRESS" in os.environ:  # of 20 tries, each waits 40 s for a cluster that is gone
+            os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "2")
         try:
             import ray
         except ImportError:
@@ -135,24 +144,17 @@ class Ray:
         self._ray = ray
         self._ours = not ray.is_initialized()
         if self._ours:
-            address = os.environ.get("RAY_ADDRESS")
-            ray.init(
-                address=address,
-                num_cpus=None if address else workers,
-                object_store_memory=None if address else OBJECT_STORE_BYTES,
-                include_dashboard=False,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-            )
-        self.workers = int(ray.cluster_resources().get("CPU", workers))
+            _connect(ray, workers)
+        processors = int(ray.cluster_resources().get("CPU", workers))
+        self.workers = max(1, min(workers, processors))
         self._perform = ray.remote(perform)
 
     def map(self, tasks: Sequence[Task]) -> Iterator[Finished]:
         waiting: dict[Any, int] = {}
-        rest = iter(range(len(tasks)))
+        rest = iter((yield from _done(tasks)))
         try:
             while True:
-                while len(waiting) < 2 * self.workers and (i := next(rest, None)) is not None:
+                while len(waiting) < self.workers and (i := next(rest, None)) is not None:
                     waiting[self._perform.remote(tasks[i])] = i
                 if not waiting:
                     return
@@ -173,6 +175,32 @@ class Ray:
     def close(self) -> None:
         if self._ours:
             self._ray.shutdown()
+
+
+def _connect(ray: Any, workers: int) -> None:
+    """Raises:
+    RunError: there is no cluster there, or it is of another version; or none can be started.
+    """
+    address = os.environ.get("RAY_ADDRESS")
+    try:
+        ray.init(
+            address=address,
+            num_cpus=None if address else workers,
+            object_store_memory=None if address else OBJECT_STORE_BYTES,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+    except (OSError, RuntimeError, ValueError) as error:
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        if address:
+            raise RunError(
+                f"executor=ray: no cluster can be used at RAY_ADDRESS={address} ({why}); see that "
+                "it runs there (ray status), or unset RAY_ADDRESS to work on this machine alone"
+            ) from None
+        raise RunError(
+            f"executor=ray: Ray does not start on this machine ({why}); set executor=local"
+        ) from None
 
 
 @contextmanager

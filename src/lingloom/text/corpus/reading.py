@@ -3,7 +3,7 @@
 import os
 import platform
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -38,24 +38,61 @@ _ELSEWHERE = {
 
 
 @dataclass(frozen=True)
+class Input:
+    """A file as a task has it, which may run in another folder and on another machine."""
+
+    place: Place
+    """With an absolute path."""
+    seen: bool
+    """Whether it could be read where the task was made."""
+
+    @classmethod
+    def of(cls, place: Place) -> "Input":
+        """The file of `place`, which is seen from here or not."""
+        if place.path is None:
+            return cls(place, seen=True)
+        path = place.path.absolute()
+        return cls(replace(place, path=path), os.access(path, os.R_OK))
+
+    def place_here(self) -> Place:
+        """Where it is.
+
+        Raises:
+            DataError: it could be read where the task was made, and cannot here.
+        """
+        if self.seen and self.place.path is not None:
+            require_seen(self.place.name, self.place.path)
+        return self.place
+
+
+def require_seen(name: str, path: Path) -> None:
+    """Raise unless the file can be read; `name` is what messages call it."""
+    if not os.access(path, os.R_OK):
+        raise DataError(
+            f"{name}: is not seen by this worker; put it on a folder that all machines share"
+        )
+
+
+@dataclass(frozen=True)
 class ReadTask:
     """One file; what it is like is part of the key, so a changed file is read anew."""
 
     folder: str
     key: str
-    place: Place
+    file: "Input"
     settings: TextSettings
     part_bytes: int
     """Text in a part, about; bounds the memory of every later stage."""
 
     def run(self) -> dict[str, Any]:
-        before = fingerprint(self.place)
+        place = self.file.place_here()
+        before = fingerprint(place)
         with written(aside_of(self.folder, self.key)) as path, JsonlSink(path) as set_aside:
-            source = Source(self.place.name, FileReport(self.place.name), set_aside)
-            parts = list(self._write(documents_of(self.place, source, self.settings)))
-        if fingerprint(self.place) != before:
+            source = Source(place.name, FileReport(place.name), set_aside)
+            parts = list(self._write(documents_of(place, source, self.settings)))
+        if fingerprint(place) != before:
             raise DataError(
-                f"{self.place.name}: changed while it was read; run the same command again once "
+                f"{place.name}: changed while it was read; run the same command again once "
                 "nothing writes to it"
             )
         return {"parts": parts, "report": asdict(source.report)}
@@ -101,7 +138,7 @@ def read_tasks(settings: TextSettings, folder: Path, part_bytes: int) -> list[Re
                 "on after a stop; write it to a file and name that"
             )
         key = key_of("read", place.name, place.found, fingerprint(place), shown, part_bytes)
-        tasks.append(ReadTask(str(folder), key, place, settings, part_bytes))
+        tasks.append(ReadTask(str(folder), key, Input.of(place), settings, part_bytes))
     return tasks
 
 

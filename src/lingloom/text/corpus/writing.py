@@ -30,7 +30,7 @@ from ..texts import Texts
 from .arranging import Layout
 from .cleaning import count_by, count_reasons, length_histogram
 from .dropped import write_dropped
-from .reading import SCHEMA, fingerprint
+from .reading import SCHEMA, Input, fingerprint
 from .settings import CorpusSettings, plain
 from .work import key_of, read_array, read_batch, texts_of, write_arrays, write_parquet
 
@@ -47,7 +47,7 @@ class GramTask:
 
     folder: str
     key: str
-    files: tuple[str, ...]
+    files: tuple[Input, ...]
     """Evaluation files; number i owns bit i."""
     scattered: tuple[str, ...]
     """Parts with held-out documents, which own the next bit; none where they do not count."""
@@ -67,15 +67,14 @@ class GramTask:
         return figures
 
     def _texts(self, figures: dict[str, Any]) -> Iterator[tuple[int, Texts]]:
-        for number, name in enumerate(self.files):
-            (place,) = all_places([name]).values()
-            aside: list[Any] = []
-            source = Source(name, FileReport(name), aside.append)
+        for number, file in enumerate(self.files):
+            place, aside = file.place_here(), list[Any]()
+            source = Source(place.name, FileReport(place.name), aside.append)
             documents = documents_of(place, source, self.reading)
             while some := list(islice(documents, DOCUMENTS_AT_ONCE)):
                 yield number, Texts.of_strings([document.text for document in some])
-            figures["documents"][name] = source.report.documents
-            figures["set_aside"][name] = len(aside)
+            figures["documents"][place.name] = source.report.documents
+            figures["set_aside"][place.name] = len(aside)
         for key in self.scattered:
             for i, (split, _) in enumerate(self.layout.files):
                 if split != "train":
@@ -186,11 +185,11 @@ def gram_tasks(
     if not places and not held_out:
         return []
     reading = TextSettings(field=rules.field, unit="line", encoding=settings.text.encoding)
-    inputs = [[place.name, fingerprint(place)] for place in places]
+    inputs = [[place.name, place.found, fingerprint(place)] for place in places]
     key = key_of("grams", inputs, held_out, plain(rules), reading.encoding, ranges)
-    names = tuple(place.name for place in places)
+    files = tuple(map(Input.of, places))
     return [
-        GramTask(str(folder), f"{key}-{i:04}", names, held_out, reading, rules, shape, low, high)
+        GramTask(str(folder), f"{key}-{i:04}", files, held_out, reading, rules, shape, low, high)
         for i, (low, high) in enumerate(hash_ranges(ranges))
     ]
 
@@ -204,7 +203,7 @@ def file_tasks(
 ) -> list[FileTask]:
     """One task for each file of the layout."""
     rules, keys = settings.decontaminate, tuple(task.key for task in grams)
-    benchmarks = (*grams[0].files, HELD_OUT) if grams else ()
+    benchmarks = (*(file.place.name for file in grams[0].files), HELD_OUT) if grams else ()
     key = key_of("write", list(scattered), keys, benchmarks, plain(rules))
     return [
         FileTask(str(folder), f"{key}-{i:05}", i, split, tuple(scattered), keys, benchmarks, rules)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 import numpy as np
 from pydantic import Field
@@ -35,6 +35,10 @@ class FilterSettings(Settings):
     def files_read(self) -> list[Path]:
         """The files on which the verdicts depend besides the settings."""
         return []
+
+    def located(self) -> Self:
+        """The same rules, their files named so that they are found from every folder."""
+        return self
 
     def judge(self, batch: TextBatch) -> Verdicts:
         """Keep or a reason for each document of `batch`, whose texts were edited before."""

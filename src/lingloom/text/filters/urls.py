@@ -1,7 +1,7 @@
 """The rule on places that documents must not come from."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -38,6 +38,11 @@ class UrlsSettings(FilterSettings):
 
     def files_read(self) -> list[Path]:
         return [Path(name) for name in self.domain_files]
+
+    def located(self) -> Self:
+        return self.model_copy(
+            update={"domain_files": [str(p.absolute()) for p in self.files_read()]}
+        )
 
     def judge(self, batch: TextBatch) -> Verdicts:
         if batch.urls is None:

@@ -3,7 +3,7 @@
 import re
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import numpy as np
 from pydantic import AfterValidator, Field
@@ -32,6 +32,9 @@ class WordsSettings(FilterSettings):
 
     def files_read(self) -> list[Path]:
         return [Path(name) for name in self.files]
+
+    def located(self) -> Self:
+        return self.model_copy(update={"files": [str(p.absolute()) for p in self.files_read()]})
 
     def judge(self, batch: TextBatch) -> Verdicts:
         listed = _Listed.of(tuple(entry for name in self.files for entry in entries(name)))
