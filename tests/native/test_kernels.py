@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -47,3 +48,13 @@ def test_kernels_can_be_switched_off(switch):
     )
     assert done.stdout.startswith("None (False, 'LINGLOOM_NATIVE=")
     assert "unset LINGLOOM_NATIVE" in done.stdout
+
+
+def test_every_source_is_built_and_none_is_installed_which_could_be_newer_than_the_library():
+    tree = Path(__file__).parents[2]
+    tool = tomllib.loads((tree / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]
+    (built,) = tool["ext-modules"]
+    native = tree / "src" / "lingloom" / "native"
+    for key, suffix in (("sources", "c"), ("depends", "h")):
+        assert built[key] == sorted(str(f.relative_to(tree)) for f in native.glob(f"*.{suffix}"))
+    assert tool["include-package-data"] is False

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from lingloom.errors import RecipeError
@@ -66,3 +68,11 @@ def test_stop_words_by_frequency_are_counted_by_hand():
     assert frequent_words(documents, top=2, document_frac=0.4) == ["a", "d", "b"]
     many = ([f"rare{i}", "common"] for i in range(5000))
     assert frequent_words(many, top=1, most_words=100) == ["common"]
+
+
+@pytest.mark.parametrize("name", ["words.md", "words.zh.md"])
+def test_the_example_of_the_docs_prints_what_they_say(name, capsys):
+    page = (Path(__file__).parents[2] / "docs" / name).read_text("utf-8")
+    code, says = page.rpartition("```python\n")[2].split("```")
+    exec(code, {})
+    assert capsys.readouterr().out.splitlines() == says.split("`")[1::2]
