@@ -121,7 +121,9 @@ def test_the_command_says_what_to_do_about_a_cluster(tmp_path, cluster, capsys, 
 
 
 def test_no_number_of_workers_means_all_that_the_memory_feeds_of_a_cluster(monkeypatch):
-    settings = CorpusSettings(text=TextSettings(read="x"), memory="64GB", executor="ray")
+    settings = CorpusSettings(
+        text=TextSettings(read="x"), memory="64GB", shard_mb=64, executor="ray"
+    )
     monkeypatch.setenv("RAY_ADDRESS", "far:6379")
     assert budget(settings).workers > 100 and budget(settings).part_bytes == 32_000_000
     assert budget(settings.model_copy(update={"workers": 5})).workers == 5
