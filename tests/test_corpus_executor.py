@@ -55,8 +55,13 @@ def outcome(name, *does, between=None):
         said = "no error"
     except RunError as error:
         said = str(error)
-    with opened("local", 2) as executor:
-        again = list(executor.map([Task(folder, f"t{i}") for i in range(len(does))]))
+    for attempt in range(20):  # what starts workers may still be dying
+        try:
+            with opened("local", 2) as executor:
+                again = list(executor.map([Task(folder, f"t{i}") for i in range(len(does))]))
+            break
+        except RunError:
+            time.sleep(0.5)
     return {"said": said, "again": sorted(i for i, _ in again)}
 
 if __name__ == "__main__":
@@ -80,7 +85,9 @@ def test_a_killed_worker_is_an_error_and_the_same_command_goes_on(tmp_path):
     told = dict(map(json.loads, done.stdout.splitlines()))
     assert list(told) == ["at work", "the last", "handing over", "idle", "server"]
     for name, found in told.items():
-        assert "a worker process was killed, most likely for want of memory" in found["said"], name
+        killed = "a worker process was killed, most likely for want of memory" in found["said"]
+        # one that is killed as it hands over may have handed over
+        assert killed or (name, found["said"]) == ("handing over", "no error"), found["said"]
         assert found["again"] == list(range(len(found["again"]))), name
 
 

@@ -205,7 +205,6 @@ def test_an_input_that_may_not_be_read_is_set_aside_and_told(here, capsys, monke
     [
         (["split={validation_frac: 0, test_frac: 0}"], "heldout"),
         (["split.validation_frac=0.00001"], "heldout"),
-        (["weights={'*': 0}"], "heldout"),
         (["weights={'*': 0.00001}", "split.validation_frac=0.4"], "train"),
     ],
 )
@@ -221,6 +220,11 @@ def test_a_split_may_be_empty_and_is_not_trained_on(here, capsys, words, split):
     assert f"c: its {split} split holds no document; make the corpus again" in (
         capsys.readouterr().err
     )
+
+
+def test_weights_that_leave_out_everything_are_told(here, capsys):
+    assert main(["clean", "r.yaml", "weights={'*': 0}"]) == 1
+    assert "documents is kept (20 for 'weight of the source')" in capsys.readouterr().err
 
 
 class Task:

@@ -93,9 +93,12 @@ def test_deeply_nested_and_broken_pages_do_no_harm(tmp_path):
     (tmp_path / "deep.html").write_bytes(b"<div>" * 100_000 + SENTENCE.encode() * 3)
     (tmp_path / "long.html").write_bytes((b"<p>" + SENTENCE.encode() * 3) * 600)
     (tmp_path / "torn.html").write_bytes(b"<p>\0" + SENTENCE.encode() * 3 + b"<table><tr><td <<")
+    hidden = b"<div><!--</div>--><div a='</div>'><style></div></style><b></div></b>"
+    (tmp_path / "hidden.html").write_bytes(hidden * 600 + SENTENCE.encode() * 3)
+    (tmp_path / "stray.html").write_bytes(b"</b>" * 600 + b"<div>" * 600 + SENTENCE.encode() * 3)
     aside = []
     assert [SENTENCE.strip() in d.text for d in read(tmp_path, aside)] == [True, True]
-    assert [r["reason"] for r in aside] == ["elements nested more than 512 deep"]
+    assert [r["reason"] for r in aside] == ["elements nested more than 512 deep"] * 3
 
 
 def test_html_without_resiliparse_says_what_to_install(tmp_path, monkeypatch):

@@ -63,8 +63,8 @@ def clean(recipe: CorpusRecipe, stop: Callable[[], bool] = lambda: False) -> Ite
         make_folder(out / WORK)  # first: without it and the manifest, the folder is not ours
         (out / MANIFEST).unlink(missing_ok=True)
         write_whole(out / "recipe.yaml", to_yaml(recipe))
-        yield Event("corpus", "begin", {"path": str(out), "workers": spending.workers})
         with opened(recipe.executor, spending.workers) as executor:
+            yield Event("corpus", "begin", {"path": str(out), "workers": executor.workers})
             built = yield from _build(
                 recipe, out, build(recipe.settings, spending, out / WORK, executor), stop
             )
