@@ -27,6 +27,7 @@ _CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s{0,9}=\s{0,9}[\"']?\s{0,9}([\
 _CHARSET_BYTES = 4096  # where a page must name its encoding; browsers look at 1024
 _MOST_BAD_FRAC = 0.001
 _DEEPEST = 512
+_TOO_DEEP = ">".join("*" * (_DEEPEST + 1))
 _TAG = re.compile(rb"<(/?)([a-z][^ \t\n\f\r/>]*)")  # in lower case
 # Of elements that need no end, some hold nothing and the others end where the next one begins.
 _LONE = frozenset(
@@ -90,9 +91,14 @@ def extractor() -> Callable[[str], Page]:
     from resiliparse.parse.html import HTMLTree
 
     def main_text(content: str) -> Page:
-        if _too_deep(content):
-            raise ValueError(f"elements nested more than {_DEEPEST} deep")
+        many, deep = content.count("<") > _DEEPEST, f"elements nested more than {_DEEPEST} deep"
+        # Extraction is quadratic in the depth, and no browser goes that deep either.
+        if many and depth(content.encode()) > _DEEPEST:
+            raise ValueError(deep)
         tree = HTMLTree.parse(content)
+        # In comments, scripts and addresses may stand what looks like an end.
+        if many and tree.document and tree.document.query_selector(_TOO_DEEP):
+            raise ValueError(deep)
         text = extract_plain_text(
             tree, main_content=True, alt_texts=False, list_bullets=False, comments=False
         )
@@ -103,17 +109,11 @@ def extractor() -> Callable[[str], Page]:
     return main_text
 
 
-def _too_deep(content: str) -> bool:
-    """Whether elements are nested so deep that extraction, which is quadratic in the depth, would
-    take minutes; no browser goes that deep either."""
-    return content.count("<") > _DEEPEST and depth(content.encode()) > _DEEPEST
-
-
 def depth(page: bytes, *, native: bool = True) -> int:
     """How deep elements are nested at most, those that need no end left out.
 
     An end counts where an element of its name is open, and where the name is one of the first 512
-    of the page; comments and scripts are read like the rest.
+    of the page. Comments and scripts are read like the rest: a page made for it may be deeper.
 
     Args:
         page: in UTF-8, or another encoding that keeps ASCII.
