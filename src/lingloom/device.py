@@ -179,7 +179,8 @@ def prepare_allocator() -> None:
     """Keep freed memory in this process, and ask for huge pages where the system gives them.
 
     To be called before the first tensor exists: PyTorch reads its switch once. Without Linux and
-    glibc it changes nothing. Costs no memory beyond what was in use at the peak.
+    glibc it changes nothing. Costs no memory beyond what was in use at the peak, but for holes that
+    a small block behind them makes too tight for the next tensor of their size.
     """
     if _allocator_chosen_outside() or platform.libc_ver()[0] != "glibc":
         return

@@ -107,6 +107,10 @@ def _submitted(pool: ProcessPoolExecutor, task: Task) -> Future[None]:
         return pool.submit(_perform, task)
     except (EOFError, ConnectionError) as error:
         raise BrokenProcessPool(str(error)) from None
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise BrokenProcessPool(str(error)) from None  # a pipe that was closed a moment ago
 
 
 def _perform(task: Task) -> None:
