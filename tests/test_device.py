@@ -98,17 +98,13 @@ print(faults() - before)
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is prepared")
-def test_memory_given_back_is_taken_again_without_page_faults():
+def test_memory_given_back_is_taken_again_with_few_page_faults():
     command = [sys.executable, "-c", PREPARED]
     clean = {k: v for k, v in os.environ.items() if k not in ("GLIBC_TUNABLES", "LD_PRELOAD")}
-
-    def faults() -> int:
-        done = subprocess.run(command, capture_output=True, text=True, check=True, env=clean)
-        return int(done.stdout)
-
-    # Ten times 64 MiB are 163840 small pages. Where a small block happens to lie behind the hole,
-    # glibc cannot put an aligned one of its size into it: one of a few tries must do.
-    assert any(faults() < 1000 for _ in range(5))
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=clean)
+    # Unprepared it is 163850: ten times 64 MiB in small pages. Prepared it is none once the heap has
+    # settled; until then, for glibc at times takes a new place, 544 a time, in huge pages.
+    assert int(done.stdout) < 6000
 
 
 RELEASED = """
