@@ -102,8 +102,8 @@ def test_memory_given_back_is_taken_again_with_few_page_faults():
     command = [sys.executable, "-c", PREPARED]
     clean = {k: v for k, v in os.environ.items() if k not in ("GLIBC_TUNABLES", "LD_PRELOAD")}
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=clean)
-    # Unprepared it is 163850: ten times 64 MiB in small pages. Prepared it is none once the heap has
-    # settled; until then, for glibc at times takes a new place, 544 a time, in huge pages.
+    # Unprepared it is 163850: ten times 64 MiB in small pages. Prepared it is none once the heap
+    # has settled; until then, for glibc at times takes a new place, 544 a time, in huge pages.
     assert int(done.stdout) < 6000
 
 
