@@ -263,3 +263,11 @@ def test_parts_grow_with_the_text_and_never_beyond_the_memory():
     ]
     little = much.model_copy(update={"memory": "2GB"})
     assert budget(little, 5e12).part_bytes < 256_000_000
+
+
+def test_a_corpus_that_is_not_finished_is_told_and_not_taken_for_a_run(here, capsys):
+    made("out=c")
+    Path("c/manifest.json").unlink()
+    for view in ([], ["dropped"]):
+        assert main(["show", "c", *view]) == 1
+        assert "c: no finished corpus (no manifest.json); make it" in capsys.readouterr().err

@@ -38,7 +38,8 @@ def run(arguments: list[str]) -> int:
 
     settings = load_settings(ShowSettings, {}, words.overrides)
     name = words.names[0]
-    if Path(name, "manifest.json").is_file():
+    # The last two are of a corpus that is not finished, which Corpus tells.
+    if any(Path(name, part).exists() for part in ("manifest.json", ".work", "train")):
         from ..text.corpus.opened import Corpus
 
         view = words.names[1] if len(words.names) > 1 else "corpus"
