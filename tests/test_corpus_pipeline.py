@@ -271,3 +271,10 @@ def test_a_corpus_that_is_not_finished_is_told_and_not_taken_for_a_run(here, cap
     for view in ([], ["dropped"]):
         assert main(["show", "c", *view]) == 1
         assert "c: no finished corpus (no manifest.json); make it" in capsys.readouterr().err
+
+
+def test_a_damaged_file_of_dropped_documents_is_named(here, capsys):
+    made("out=c")
+    Path("c/dropped/00000.parquet").write_bytes(b"abc")
+    assert main(["show", "c", "dropped"]) == 1
+    assert "c/dropped/00000.parquet: missing or damaged" in capsys.readouterr().err

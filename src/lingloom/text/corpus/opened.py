@@ -46,8 +46,7 @@ class Corpus:
     def dropped(self) -> Iterator[dict[str, Any]]:
         """id, source, reason, of and text of every document that was left out."""
         for path in sorted((self.folder / "dropped").glob("*.parquet")):
-            for batch in pq.ParquetFile(path).iter_batches(_ROWS):
-                yield from batch.to_pylist()
+            yield from _rows(path)
 
 
 def corpus_of(settings: TextSettings) -> Corpus | None:
@@ -87,11 +86,15 @@ def corpora_among(entries: Sequence[str]) -> list[str]:
 
 
 def _documents(path: Path) -> Iterator[Document]:
+    for row in _rows(path):
+        meta = {"url": row["url"]} if row["url"] else {}
+        yield Document(row["text"], row["id"], row["source"], meta)
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
     try:
         for batch in pq.ParquetFile(path).iter_batches(_ROWS):
-            for row in batch.to_pylist():
-                meta = {"url": row["url"]} if row["url"] else {}
-                yield Document(row["text"], row["id"], row["source"], meta)
+            yield from batch.to_pylist()
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"{path}: missing or damaged ({error}); make the corpus again") from None
 
