@@ -41,7 +41,7 @@ def one(case: dict[str, Any]) -> dict[str, Any]:
     from lingloom.plan.rehearse import micro_batch_bytes
     from lingloom.tokens.batch import Batch
     from lingloom.train.loop import train
-    from lingloom.train.objectives import next_token
+    from lingloom.train.objectives.cross_entropy import next_token
     from lingloom.train.settings import TrainSettings
 
     kinds = {"gpt2": GPT2Settings, "llama": LlamaSettings}

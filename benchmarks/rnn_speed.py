@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from lingloom.models.rnn import RNNSettings
 from lingloom.tokens.batch import Batch
 from lingloom.train.loop import train
-from lingloom.train.objectives import next_token
+from lingloom.train.objectives.cross_entropy import next_token
 from lingloom.train.settings import TrainSettings
 
 SHAPES = {

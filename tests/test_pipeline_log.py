@@ -47,7 +47,7 @@ from lingloom.models.gpt2 import GPT2Settings
 from lingloom.pipeline.log import Log
 from lingloom.tokens.batch import Batch
 from lingloom.train.loop import train
-from lingloom.train.objectives import next_token
+from lingloom.train.objectives.cross_entropy import next_token
 from lingloom.train.settings import CheckpointSettings, TrainSettings
 
 torch.set_num_threads(1)

@@ -8,7 +8,7 @@ from lingloom.models.gpt2 import GPT2Settings
 from lingloom.models.llama import LlamaSettings
 from lingloom.tokens.batch import Batch
 from lingloom.train.loop import train
-from lingloom.train.objectives import next_token
+from lingloom.train.objectives.cross_entropy import next_token
 from lingloom.train.settings import TrainSettings
 
 

@@ -17,6 +17,7 @@ from .models.model import need_carrying
 from .settings import AnyKind, Kinds, Settings
 from .text.read import TextSettings
 from .tokens.kinds import TOKENIZERS
+from .train.objectives.objective import objective_of
 from .train.settings import TrainSettings
 
 _TOKENS = Kinds(TOKENIZERS, "bpe")
@@ -46,7 +47,8 @@ class Recipe(Settings):
     """The run folder; empty: runs/ and the recipe's name."""
 
     @model_validator(mode="after")
-    def _only_a_state_is_carried(self) -> Self:
+    def _sections_fit_together(self) -> Self:
+        objective_of(self.model, self.train)  # type: ignore[arg-type]
         if self.train.packing == "carried":
             need_carrying(self.model, "train.packing=carried")
         if self.measure.carried:

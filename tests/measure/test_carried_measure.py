@@ -13,7 +13,7 @@ from lingloom.tokens.batch import Batch
 from lingloom.tokens.bytelevel import BytesSettings
 from lingloom.tokens.shards import Shards
 from lingloom.tokens.write import write_shards
-from lingloom.train.objectives import token_nats
+from lingloom.train.objectives.cross_entropy import token_nats
 
 TEXTS = ["a" * 3, "to be or not to be", "", "x", "from text to tokens " * 2, "七 = 7"]
 TOKENIZER = BytesSettings().train([])

@@ -13,7 +13,7 @@ from lingloom.plan.band import Band, about, exactly, total
 from lingloom.plan.rehearse import Ledger, micro_batch_bytes, standing
 from lingloom.settings import Kinds
 from lingloom.tokens.batch import Batch
-from lingloom.train.objectives import next_token
+from lingloom.train.objectives.cross_entropy import next_token
 from lingloom.train.optim import OPTIMIZERS
 from lingloom.train.parameters import Parameters
 from lingloom.train.settings import RegulariseSettings, TrainSettings

@@ -13,7 +13,7 @@ from lingloom.tokens.bytelevel import BytesSettings
 from lingloom.tokens.shards import Shards
 from lingloom.tokens.write import write_shards
 from lingloom.train.loop import train
-from lingloom.train.objectives import next_token
+from lingloom.train.objectives.cross_entropy import next_token
 from lingloom.train.settings import CheckpointSettings, TrainSettings
 
 ROWS, CONTEXT, EPOCH = 6, 5, 8

@@ -11,7 +11,7 @@ from lingloom.models.llama import LlamaSettings
 from lingloom.models.rnn import RNNSettings
 from lingloom.tokens.batch import Batch
 from lingloom.train.loop import train
-from lingloom.train.objectives import next_token
+from lingloom.train.objectives.cross_entropy import next_token
 from lingloom.train.settings import TrainSettings
 
 GOLDEN = json.loads((Path(__file__).parent / "golden.json").read_text("utf-8"))

@@ -9,7 +9,7 @@ from lingloom.tokens.batch import Batch
 from lingloom.train.checkpoint import Checkpoints
 from lingloom.train.guard import Guard
 from lingloom.train.loop import train
-from lingloom.train.objectives import next_token
+from lingloom.train.objectives.cross_entropy import next_token
 from lingloom.train.settings import CheckpointSettings, GuardSettings, TrainSettings
 
 FAMILY = GPT2Settings(vocab=16, context=8, layers=1, heads=2, width=16)

@@ -12,7 +12,7 @@ from lingloom.models.rnn import RNNSettings
 from lingloom.tokens.batch import IGNORE, Batch
 from lingloom.train.checkpoint import Checkpoints
 from lingloom.train.loop import _Loop, train
-from lingloom.train.objectives import next_token
+from lingloom.train.objectives.cross_entropy import next_token
 from lingloom.train.parameters import Parameters
 from lingloom.train.settings import CheckpointSettings, RegulariseSettings, TrainSettings
 from lingloom.train.state_files import State

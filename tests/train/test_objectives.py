@@ -6,8 +6,8 @@ from torch.nn import functional as F
 
 from lingloom.models.gpt2 import GPT2Settings
 from lingloom.tokens.batch import IGNORE, Batch
-from lingloom.train import objectives
-from lingloom.train.objectives import next_token, token_nats
+from lingloom.train.objectives import cross_entropy
+from lingloom.train.objectives.cross_entropy import next_token, token_nats
 
 
 def small_model(dtype=torch.float32, vocab=37):
@@ -42,7 +42,7 @@ def by_torch(model, batch, smoothing):
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("chunk", [1, 1 << 23], ids=["chunks", "whole"])
 def test_the_chunked_loss_and_its_gradients_equal_torchs(monkeypatch, smoothing, chunk):
-    monkeypatch.setattr(objectives, "chunk_rows", lambda vocab: 7 if chunk == 1 else chunk)
+    monkeypatch.setattr(cross_entropy, "chunk_rows", lambda vocab: 7 if chunk == 1 else chunk)
     batch = some_batch(ignored=[(0, 3), (2, slice(5, 9))])
     ours, theirs = small_model(), small_model()
     loss, count = next_token(ours, batch, smoothing)

@@ -16,6 +16,7 @@ from lingloom.tokens.bytelevel import BytesSettings
 from lingloom.tokens.shards import Shards
 from lingloom.tokens.words import WordsSettings
 from lingloom.tokens.write import write_shards
+from lingloom.train.objectives.next_token import NextTokenSettings
 from lingloom.train.progress import Progress
 from lingloom.train.schedule import CosineSettings
 from lingloom.train.settings import RegulariseSettings, TrainSettings
@@ -59,7 +60,7 @@ def evidence(folder, settings=NEURAL[0], precision="fp32", packing="stream"):
         Shards.open(folder, "heldout"),
         train,
         decode=DecodeSettings(temperature=1.0),
-        open_batches=lambda: Batches(Shards.open(folder, "train"), CONTEXT, 12, 5, packing),
+        open_order=lambda: Batches(Shards.open(folder, "train"), CONTEXT, 12, 5, packing),
     )
 
 
@@ -90,7 +91,7 @@ def test_an_n_gram_is_proved_where_its_promises_apply(folder):
     run = evidence(folder)
     model = NGramSettings(order=3, vocab=257, end=256, context=CONTEXT).build()
     model.fit(np.array(run.tokenizer.encode(t)) for t in TEXTS)
-    proofs = {p.name: p for p in prove(replace(run, model=model, open_batches=None))}
+    proofs = {p.name: p for p in prove(replace(run, model=model, open_order=None))}
     assert "resumed = straight" not in proofs
     assert proofs["exported = trained, elsewhere"].passed is None
     assert [n for n, p in proofs.items() if p.passed is not True] == [
@@ -110,13 +111,13 @@ def test_a_row_that_leaks_between_documents_is_found(folder, monkeypatch):
 
 
 def test_micro_batches_that_change_the_gradient_are_found(folder, monkeypatch):
-    right = training_proofs.next_token
+    right = NextTokenSettings.loss
 
-    def mean(model, batch):
-        loss, count = right(model, batch)
+    def mean(self, model, batch, label_smoothing=0.0):
+        loss, count = right(self, model, batch)
         return loss / count, 1 if len(batch.ids) == 1 else count
 
-    monkeypatch.setattr(training_proofs, "next_token", mean)
+    monkeypatch.setattr(NextTokenSettings, "loss", mean)
     assert training_proofs.accumulation(evidence(folder)).passed is False
 
 
@@ -144,7 +145,7 @@ def test_data_that_depends_on_what_was_read_before_is_found(folder):
 
     run = evidence(folder)
     shards = Shards.open(folder, "train")
-    moving = replace(run, open_batches=lambda: Wandering(shards, CONTEXT, 12, 5))
+    moving = replace(run, open_order=lambda: Wandering(shards, CONTEXT, 12, 5))
     assert training_proofs.order(run).passed is True
     assert training_proofs.order(moving).passed is False
 

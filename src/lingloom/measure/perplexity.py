@@ -24,13 +24,13 @@ import torch
 from pydantic import NonNegativeInt, PositiveInt
 from torch import nn
 
-from ..models.model import LanguageModel, NeuralModel, need_carrying
+from ..models.model import CausalModel, LanguageModel, need_carrying
 from ..settings import Settings
 from ..text.document import Document
 from ..tokens.batch import Batch
 from ..tokens.evaluation import carried_batches, evaluation_batches
 from ..tokens.tokenizer import Tokenizer
-from ..train.objectives import token_nats
+from ..train.objectives.cross_entropy import token_nats
 from .score import Score, Tally, ratio
 
 RAW_BYTE_NATS = math.log(256)
@@ -122,7 +122,7 @@ class Measured:
 
 
 def perplexity(
-    model: LanguageModel | NeuralModel,
+    model: LanguageModel | CausalModel,
     texts: StoredText | Iterable[Document],
     tokenizer: Tokenizer,
     settings: MeasureSettings,
@@ -149,7 +149,7 @@ def perplexity(
         "tokenizer": f"{tokenizer.kind} {tokenizer.vocab}",
         "context": context,
     }
-    if not (isinstance(model, NeuralModel) and model.state_width()):
+    if not (isinstance(model, CausalModel) and model.state_width()):
         pinned["stride"] = min(context, settings.stride or max(1, context // 2))
     elif settings.carried:
         pinned["carried"] = True
@@ -169,7 +169,7 @@ def perplexity(
 
 
 def document_costs(
-    model: LanguageModel | NeuralModel,
+    model: LanguageModel | CausalModel,
     texts: StoredText | Iterable[Document],
     tokenizer: Tokenizer,
     settings: MeasureSettings,
@@ -195,10 +195,10 @@ def document_costs(
 class Reader:
     """Reads held-out documents as `settings` ask, carrying the model's state where it has one."""
 
-    def __init__(self, model: LanguageModel | NeuralModel, settings: MeasureSettings, end: int):
+    def __init__(self, model: LanguageModel | CausalModel, settings: MeasureSettings, end: int):
         self.model, self.settings, self.end = model, settings, end
-        self._width = model.state_width() if isinstance(model, NeuralModel) else 0
-        if settings.carried and isinstance(model, NeuralModel):
+        self._width = model.state_width() if isinstance(model, CausalModel) else 0
+        if settings.carried and isinstance(model, CausalModel):
             need_carrying(model.settings, "measure.carried=true")
         self._state: torch.Tensor | None = None
 

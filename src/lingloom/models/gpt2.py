@@ -19,7 +19,7 @@ from ..tokens.batch import Batch
 from .activations import gelu
 from .attention import attend
 from .layers import Cache, Linear, check_length, segment_mask
-from .model import ModelSettings, NeuralModel, need_vocab
+from .model import CausalModel, ModelSettings, need_vocab
 
 EPS = 1e-5
 """LayerNorm's epsilon; every published GPT-2 has this one."""
@@ -58,6 +58,9 @@ class GPT2Settings(ModelSettings):
                 f"set width={self.heads * max(1, round(self.width / self.heads))}"
             )
         return self
+
+    def shape(self) -> str:
+        return f"{self.layers} layers, {self.heads} heads, width {self.width}"
 
     def build(self) -> "GPT2":
         need_vocab(self.vocab)
@@ -111,7 +114,7 @@ class Block(nn.Module):
         return F.dropout(x, self.dropout) if self.dropout and self.training else x
 
 
-class GPT2(NeuralModel):
+class GPT2(CausalModel):
     """A stack of blocks between learned embeddings and an output layer."""
 
     def __init__(self, settings: GPT2Settings):

@@ -21,7 +21,7 @@ from ..tokens.batch import Batch
 from .activations import swiglu
 from .attention import attend
 from .layers import Cache, Linear, check_length, segment_mask
-from .model import ModelSettings, NeuralModel, need_vocab
+from .model import CausalModel, ModelSettings, need_vocab
 from .rmsnorm import RMSNorm
 
 
@@ -115,6 +115,9 @@ class LlamaSettings(ModelSettings):
         """Width inside the feed-forward part, with the default resolved."""
         return self.ff_width or -(-8 * self.width // (3 * 64)) * 64
 
+    def shape(self) -> str:
+        return f"{self.layers} layers, {self.heads} heads, width {self.width}"
+
     def build(self) -> "Llama":
         need_vocab(self.vocab)
         return Llama(self)
@@ -196,7 +199,7 @@ class Block(nn.Module):
         return F.dropout(x, self.dropout) if self.dropout and self.training else x
 
 
-class Llama(NeuralModel):
+class Llama(CausalModel):
     """A stack of blocks between embeddings and an output layer; positions turn queries and keys."""
 
     cos: Tensor

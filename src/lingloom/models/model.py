@@ -33,34 +33,17 @@ class LanguageModel(Protocol):
 
 
 class NeuralModel(nn.Module):
-    """Base of the families that learn by gradient."""
+    """Base of the families that learn by gradient, whatever they learn."""
 
     settings: Any
-    endless: ClassVar[bool] = False
-    """Whether it reads on beyond `settings.context`, which then only bounds the training rows."""
 
-    def hidden(self, batch: Batch) -> Tensor:
-        """The last layer's output, (B, T, C) in the working precision.
+    def hidden(self, batch: Any) -> Tensor:
+        """What an objective starts from, mostly the last layer's output (B, T, C), in the working
+        precision; `batch` is of the kind of `Rows` that the family reads.
 
         Raises:
-            ShapeError: T is longer than the model's context.
+            ShapeError: a row is longer than the model's context.
         """
-        raise NotImplementedError
-
-    def output_weight(self) -> Tensor:
-        """(V, C): logits are `hidden @ output_weight.T`; the loss multiplies in chunks."""
-        raise NotImplementedError
-
-    def logits(self, batch: Batch) -> Tensor:
-        """Scores of every next token, (B, T, V) float32."""
-        return (self.hidden(batch) @ self.output_weight().T).float()
-
-    def new_cache(self, batch: int, length: int) -> Any:
-        """Room to decode `batch` sequences of up to `length` tokens each."""
-        raise NotImplementedError
-
-    def step(self, ids: Tensor, cache: Any) -> Tensor:
-        """Read `ids` (B, T) behind the cache, in evaluation mode; what follows: (B, V) float32."""
         raise NotImplementedError
 
     def state_width(self) -> int:
@@ -75,12 +58,56 @@ class NeuralModel(nn.Module):
         """Whether weight decay applies: matrices yes, gains, biases and positions no."""
         return parameter.ndim >= 2
 
+    def tables(self) -> list[Tensor]:
+        """Weights of which single rows are looked up or scored, rather than multiplied as a whole;
+        some optimizers treat them differently."""
+        return [m.weight for m in self.modules() if isinstance(m, nn.Embedding)]
+
+
+class WritingModel(NeuralModel):
+    """Base of the families that predict the next token of something."""
+
+    def output_weight(self) -> Tensor:
+        """(V, C): logits are `hidden @ output_weight.T`; the loss multiplies in chunks."""
+        raise NotImplementedError
+
+    def logits(self, batch: Any) -> Tensor:
+        """Scores of every next token, (B, T, V) float32."""
+        return (self.hidden(batch) @ self.output_weight().T).float()
+
+    def tables(self) -> list[Tensor]:
+        return [*super().tables(), self.output_weight()]
+
+
+class CausalModel(WritingModel):
+    """Base of the families that go on from a text."""
+
+    endless: ClassVar[bool] = False
+    """Whether it reads on beyond `settings.context`, which then only bounds the training rows."""
+
+    def hidden(self, batch: Batch) -> Tensor:
+        raise NotImplementedError
+
+    def new_cache(self, batch: int, length: int) -> Any:
+        """Room to decode `batch` sequences of up to `length` tokens each."""
+        raise NotImplementedError
+
+    def step(self, ids: Tensor, cache: Any) -> Tensor:
+        """Read `ids` (B, T) behind the cache, in evaluation mode; what follows: (B, V) float32."""
+        raise NotImplementedError
+
 
 class ModelSettings(Settings):
     """What the rest of the program may ask of any family's settings."""
 
+    objectives: ClassVar[tuple[str, ...]] = ("next_token",)
+    """What the family can learn, by `objective.kind`; the first unless a recipe says otherwise."""
     carries: ClassVar[bool] = False
     """Whether the family can start a row from the state in which it left another."""
+
+    def shape(self) -> str:
+        """How large it is, in the words of a report."""
+        raise NotImplementedError
 
     def build(self) -> Any:
         """A fresh model with random weights, drawn from torch's global generator."""

@@ -62,6 +62,9 @@ class NGramSettings(ModelSettings):
             )
         return prune
 
+    def shape(self) -> str:
+        return f"order {self.order}"
+
     def build(self) -> "NGram":
         """A model that has seen nothing: until `fit`, every token is equally likely."""
         return NGram(self)

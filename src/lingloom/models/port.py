@@ -1,4 +1,4 @@
-"""Model folders in the Hugging Face layout, out and in; with `foreign.py` all that knows of others.
+"""Model folders in the Hugging Face layout, out and in; with `layout/` all that knows of others.
 
 A folder holds config.json, generation_config.json, model.safetensors and, where a tokenizer is
 given, tokenizer.json, tokens.json and tokenizer_config.json; transformers opens it as it is. A
@@ -21,20 +21,20 @@ from torch import Tensor
 from ..errors import DataError
 from ..runs import make_folder, unwritable
 from ..tokens.tokenizer import END, MASK, PAD, UNKNOWN
-from .foreign import FAMILIES, MODEL_TYPES, Config, Family
+from .layout.config import Config
+from .layout.family import Family
+from .layout.kinds import SELF, kind_of, layout_of, model_types
 from .model import LanguageModel, NeuralModel
 from .weights import TORCH, Entry, Reader, read_headers, write
 
 TOKENIZER_FILES = ("tokenizer.json", "tokens.json", "tagger.safetensors")
-OWN = {"lingloom-ngram": "models.ngram:NGram"}
-"""model_type of ours -> class that saves and loads itself."""
 
 
 # --------------------------------------------------------------------------- out
 
 
 def save_model(
-    model: LanguageModel,
+    model: LanguageModel | NeuralModel,
     folder: str | Path,
     tokenizer_folder: str | Path | None = None,
     dtype: torch.dtype = torch.float32,
@@ -76,7 +76,7 @@ def save_model(
 
 def _write_model(model: NeuralModel, folder: Path, dtype: torch.dtype) -> None:
     settings, end = model.settings, _end_id(folder)
-    family = FAMILIES[settings.kind]
+    family = layout_of(settings.kind)
     shapes: dict[str, tuple[int, ...]] = {}
     for piece in family.pieces(settings):
         for name, shape in piece.theirs.items():
@@ -87,7 +87,7 @@ def _write_model(model: NeuralModel, folder: Path, dtype: torch.dtype) -> None:
         "architectures": [family.architecture],
         "model_type": family.model_type or settings.kind,
         "vocab_size": settings.vocab,
-        "tie_word_embeddings": settings.tied,
+        "tie_word_embeddings": getattr(settings, "tied", False),
         "dtype": str(dtype).removeprefix("torch."),
         **ends,
         **family.config(settings),
@@ -164,15 +164,15 @@ def load_model(folder: str | Path, dtype: torch.dtype | None = None) -> Any:
     """
     folder = Path(folder)
     config = Config(folder / "config.json")
-    kind = config.get("model_type")
-    if kind in OWN:
-        module, _, name = OWN[kind].partition(":")
+    known = kind_of(str(config.get("model_type"))) or ""
+    if not known:
+        config.refuse("model_type", f"supported are {', '.join(model_types())}")
+    if known in SELF:
+        module, _, name = SELF[known].partition(":")
         return getattr(import_module(f"lingloom.{module}"), name).load(folder)
-    if kind not in MODEL_TYPES:
-        config.refuse("model_type", f"supported are {', '.join([*MODEL_TYPES, *OWN])}")
-    family = MODEL_TYPES[kind]
+    family = layout_of(known)
     try:
-        settings = family.settings(config)
+        settings: Any = family.settings(config)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "sizes"
@@ -194,9 +194,9 @@ def _match(
     family: Family, settings: Any, entries: dict[str, Entry], config: Path
 ) -> dict[str, tuple[str, Entry]]:
     """Name without prefix -> (name in the file, entry): all the weights, and nothing else."""
-    if settings.layers > len(entries):
+    if (layers := getattr(settings, "layers", 0)) > len(entries):
         raise DataError(
-            f"{config}: {settings.layers} layers, but the weights hold only {len(entries)} "
+            f"{config}: {layers} layers, but the weights hold only {len(entries)} "
             f"tensors; the two belong to different models: copy the folder again"
         )
     stored = {name.removeprefix(family.prefix): (name, entry) for name, entry in entries.items()}
@@ -219,7 +219,7 @@ def _match(
                 f"save the model without quantisation"
             )
     for name in stored.keys() - wanted.keys():
-        tied_copy = name == "lm_head.weight" and settings.tied
+        tied_copy = name == "lm_head.weight" and getattr(settings, "tied", False)
         if not tied_copy and not re.fullmatch(family.ignored, name):
             raise DataError(
                 f"{stored[name][1].file}: tensor '{name}' has no place in this model; "

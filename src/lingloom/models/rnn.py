@@ -25,7 +25,7 @@ from torch.nn import functional as F
 
 from ..errors import ShapeError
 from ..tokens.batch import Batch
-from .model import ModelSettings, NeuralModel, need_vocab
+from .model import CausalModel, ModelSettings, need_vocab
 from .recurrent import CELLS, Cell
 
 GATED = ("lstm", "peephole")
@@ -91,6 +91,9 @@ class RNNSettings(ModelSettings):
         """Of every layer's state."""
         return [self.width] * (self.layers - 1) + [self.entry if self.tied else self.width]
 
+    def shape(self) -> str:
+        return f"{self.layers} layers, {self.cell}, width {self.width}"
+
     def build(self) -> "RNN":
         need_vocab(self.vocab)
         return RNN(self)
@@ -104,7 +107,7 @@ class RNNCache:
     """(B, N) float32."""
 
 
-class RNN(NeuralModel):
+class RNN(CausalModel):
     """Recurrent layers between an embedding and an output layer."""
 
     endless = True

@@ -55,14 +55,9 @@ def _model(
     facts: dict[str, Any], recipe: Recipe, data: Data, log: list[dict[str, Any]]
 ) -> ModelFacts:
     settings: Any = recipe.model
-    if settings.kind == "ngram":
-        shape = f"order {settings.order}"
-    else:
-        inside = settings.cell if settings.kind == "rnn" else f"{settings.heads} heads"
-        shape = f"{settings.layers} layers, {inside}, width {settings.width}"
     return ModelFacts(
         kind=settings.kind,
-        shape=shape,
+        shape=settings.shape(),
         parameters=facts.get("parameters"),
         vocab=settings.vocab,
         context=settings.context,

@@ -9,7 +9,7 @@ data/figures.json      what was read, kept and dropped; written last: with it th
 
 import time
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,12 +24,16 @@ from ..text.prepare import prepare as read_clean_split
 from ..text.setaside import JsonlSink
 from ..text.spool import read_spool, write_spool
 from ..tokens.open import open_tokenizer
+from ..tokens.reading import Reading
 from ..tokens.shards import Shards
 from ..tokens.tokenizer import Tokenizer
 from ..tokens.write import ShardStats, write_shards
 from .events import Event
 
 FIGURES = "data/figures.json"
+SPLITS = ("train", "heldout")
+TARGETS = "-target"
+"""Ends the name of the split that holds the targets of another split's texts."""
 
 Documents = Callable[[], Iterator[tuple[str, Document]]]
 """Gives every (split, document), as often as it is called."""
@@ -46,6 +50,13 @@ class Data:
     heldout: Shards
     figures: dict[str, Any]
     """What was read, dropped and set aside."""
+    beside: dict[str, Shards] = field(default_factory=dict)
+    """Split -> the targets of its texts, where they have some."""
+
+    def reading(self, split: str) -> Reading:
+        """What an objective learns from: 'train' or 'heldout'."""
+        texts = self.train if split == "train" else self.heldout
+        return Reading(texts, self.tokenizer, self.beside.get(split))
 
 
 def open_data(run: RunFolder) -> Data:
@@ -61,8 +72,13 @@ def open_data(run: RunFolder) -> Data:
             f"lingloom train {run.path}"
         )
     tokenizer = open_tokenizer(run.data)
-    train, heldout = (Shards.open(run.data, split, tokenizer) for split in ("train", "heldout"))
-    return Data(run.data, tokenizer, train, heldout, figures)
+    train, heldout = (Shards.open(run.data, split, tokenizer) for split in SPLITS)
+    beside = {
+        split: Shards.open(run.data, split + TARGETS, tokenizer)
+        for split in SPLITS
+        if figures.get("targets")
+    }
+    return Data(run.data, tokenizer, train, heldout, figures, beside)
 
 
 def prepare(recipe: Recipe, run: RunFolder) -> Generator[Event, None, Data]:
@@ -148,7 +164,7 @@ def _read(recipe: Recipe, run: RunFolder, spool: Path) -> Generator[Event, None,
                 f"'{split}'; {remedy} text.heldout_frac (now {recipe.text.heldout_frac:g}) or read "
                 "more text"
             )
-    figures = stats.as_dict()
+    figures = stats.as_dict() | {"targets": bool(recipe.text.target_field)}
     yield Event("text", "end", figures | {"seconds_s": time.perf_counter() - begun})
     return figures
 
@@ -159,7 +175,9 @@ def _train_tokenizer(
     settings: Any = recipe.tokens
     yield Event("tokenizer", "begin", {"kind": settings.kind})
     begun = time.perf_counter()
-    texts: Iterator[str] = (d.text for split, d in documents() if split == "train")
+    texts: Iterator[str] = (
+        d.text for split, d in _with_targets(documents()) if split.startswith("train")
+    )
     tokenizer: Tokenizer = settings.train(texts)
     tokenizer.save(run.data)
     facts = {"vocab": tokenizer.vocab, "seconds_s": time.perf_counter() - begun}
@@ -170,6 +188,14 @@ def _train_tokenizer(
 def _write(tokenizer: Tokenizer, run: RunFolder, documents: Documents) -> Iterator[Event]:
     yield Event("shards", "begin")
     begun, stats = time.perf_counter(), ShardStats()
-    for stats in write_shards(documents(), tokenizer, run.data):
+    for stats in write_shards(_with_targets(documents()), tokenizer, run.data):
         yield Event("shards", "progress", {"tokens": stats.tokens})
     yield Event("shards", "end", {"tokens": stats.tokens, "seconds_s": time.perf_counter() - begun})
+
+
+def _with_targets(documents: Iterator[tuple[str, Document]]) -> Iterator[tuple[str, Document]]:
+    """Each document, and behind it its target where it has one, in a split of its own."""
+    for split, document in documents:
+        yield split, document
+        if "target" in document.meta:
+            yield split + TARGETS, replace(document, text=document.meta["target"])

@@ -8,7 +8,7 @@ from ..recipe import Recipe
 from ..runs import RunFolder
 from ..trust.evidence import Evidence
 from .prepare import Data, open_data
-from .train import batches_of
+from .train import order_of
 
 
 def evidence(run: RunFolder, recipe: Recipe, data: Data) -> Evidence:
@@ -31,5 +31,5 @@ def evidence(run: RunFolder, recipe: Recipe, data: Data) -> Evidence:
         recipe.train,
         recipe.seed,
         recipe.decode,
-        None if counts else lambda: batches_of(recipe, open_data(run)),
+        None if counts else lambda: order_of(recipe, open_data(run)),
     )

@@ -21,15 +21,16 @@ from ..models.port import save_model
 from ..recipe import Recipe
 from ..runs import RunFolder, write_whole
 from ..settings import Settings
-from ..tokens.batches import Batches
+from ..tokens.reading import Order
 from ..tokens.tokenizer import Tokenizer
 from ..train import loop
-from ..train.objectives import next_token
+from ..train.objectives.objective import objective_of
 from .environment import environment
 from .estimate import plan_recipe
 from .events import Event
+from .judges.judge import judge_of
 from .log import Log
-from .outcome import close, finish, heldout_loss
+from .outcome import close
 from .prepare import Data, prepare
 
 MAY_CHANGE = (
@@ -130,7 +131,7 @@ def _carry_on(
         stopped = yield from _learn(run, recipe, data, stop)
     release_memory()
     if not stopped:
-        yield from finish(run, recipe, data)
+        yield from judge_of(recipe).finish(run, recipe, data)
     _note_costs(run, begun)
     run.note(state="stopped" if stopped else "finished")
     if not stopped:
@@ -194,11 +195,11 @@ def _count(run: RunFolder, settings: Any, data: Data, *, baseline: bool) -> Iter
 # --------------------------------------------------------------------------- learning
 
 
-def batches_of(recipe: Recipe, data: Data) -> Batches:
+def order_of(recipe: Recipe, data: Data) -> Order:
     """What training reads, step by step."""
     model: Any = recipe.model
-    train = recipe.train
-    return Batches(data.train, model.context, train.batch, recipe.seed, train.packing)
+    objective = objective_of(model, recipe.train)
+    return objective.order(data.reading("train"), model, recipe.train, recipe.seed)
 
 
 def _learn(
@@ -208,7 +209,7 @@ def _learn(
     settings = recipe.train
     seed_all(recipe.seed, "weights")
     model: NeuralModel = recipe.model.build()  # type: ignore[attr-defined]
-    context, batches = model.settings.context, batches_of(recipe, data)
+    objective, batches = objective_of(model.settings, settings), order_of(recipe, data)
     parameters = sum(p.numel() for p in model.parameters())
     run.note(parameters=parameters)
     yield Event(
@@ -218,16 +219,16 @@ def _learn(
             "kind": model.settings.kind,
             "parameters": parameters,
             "steps": settings.steps,
-            "step_tokens": settings.batch * context,
+            "step_tokens": batches.at(0).tokens,
         },
     )
     records = loop.train(
         model,
-        partial(next_token, label_smoothing=settings.regularise.label_smoothing),
+        partial(objective.loss, label_smoothing=settings.regularise.label_smoothing),
         batches.at,
         settings,
         seed=recipe.seed,
-        evaluate=heldout_loss(data, model, recipe),
+        evaluate=judge_of(recipe).heldout_loss(data, model, recipe),
         checkpoints=run.checkpoints,
         document_ids=batches.document_ids,
         stop=stop,

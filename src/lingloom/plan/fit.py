@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from ..device import working_dtype
 from ..models.model import ModelSettings
 from ..settings import Kinds
-from ..train.objectives import CHUNK_SCORES
+from ..train.objectives.cross_entropy import CHUNK_SCORES
 from ..train.optim import OPTIMIZERS
 from ..train.settings import TrainSettings
 from .band import total

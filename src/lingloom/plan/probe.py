@@ -12,9 +12,8 @@ from math import ceil
 import torch
 
 from ..models.model import ModelSettings
-from ..tokens.batch import Batch
 from ..train.loop import train as run
-from ..train.objectives import next_token
+from ..train.objectives.objective import objective_of
 from ..train.schedule import ConstantSettings
 from ..train.settings import CheckpointSettings, TrainSettings
 from .band import Band
@@ -73,7 +72,7 @@ def _steps(
     model: ModelSettings, train: TrainSettings, batch: int, budget_s: float
 ) -> Iterator[float]:
     """Seconds of each step after the first two, until the budget is used up."""
-    context, vocab = context_of(model), int(model.vocab)  # type: ignore[attr-defined]
+    objective = objective_of(model, train)
     settings = train.model_copy(
         update={
             "steps": 12,
@@ -85,11 +84,9 @@ def _steps(
         }
     )
     before = torch.get_rng_state()
-    draws = torch.Generator().manual_seed(0)
-    ids = torch.randint(vocab, (batch, context + 1), generator=draws)
-    data = Batch(ids[:, :-1], ids[:, 1:])
+    data = objective.pretended(model, train, batch, context_of(model))
     begun = time.perf_counter()
-    records = run(model.build(), next_token, lambda _: data, settings, seed=0)
+    records = run(model.build(), objective.loss, lambda _: data, settings, seed=0)
     try:
         for record in records:
             over = time.perf_counter() - begun > budget_s

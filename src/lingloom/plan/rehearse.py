@@ -18,8 +18,7 @@ from torch.utils._pytree import tree_leaves
 
 from ..device import working_dtype
 from ..models.model import ModelSettings, NeuralModel
-from ..tokens.batch import Batch
-from ..train.objectives import Objective, next_token
+from ..train.objectives.objective import objective_of
 from ..train.optim import OptimizerSettings
 from ..train.parameters import Parameters
 from ..train.settings import TrainSettings
@@ -80,9 +79,7 @@ def standing(model: ModelSettings, train: TrainSettings, workers: int = 1) -> St
     )
 
 
-def micro_batch_bytes(
-    model: ModelSettings, train: TrainSettings, micro: int, objective: Objective = next_token
-) -> int:
+def micro_batch_bytes(model: ModelSettings, train: TrainSettings, micro: int) -> int:
     """Peak of what one micro-batch's forward and backward pass hold, gradients included.
 
     Counts every tensor from the operation that makes it to the moment when Python and autograd let
@@ -92,33 +89,30 @@ def micro_batch_bytes(
         model: any neural family's settings, with `vocab` settled.
         train: precision and packing are looked at.
         micro: sequences of `model.context` tokens computed at once.
-        objective: what is to be learnt.
     """
     context = int(getattr(model, "context"))  # noqa: B009  every family has one; see ModelSettings
     if context <= LONGEST_TOKENS:
-        return _traced_bytes(model, train, micro, context, objective)
+        return _traced_bytes(model, train, micro, context)
     # Attention holds what grows with the square of the context, all else grows with the context
     # itself or not at all: three lengths settle the curve.
     x1, x2, x3 = (LONGEST_TOKENS // part for part in (4, 2, 1))
-    y1, y2, y3 = (_traced_bytes(model, train, micro, x, objective) for x in (x1, x2, x3))
+    y1, y2, y3 = (_traced_bytes(model, train, micro, x) for x in (x1, x2, x3))
     slope, later = (y2 - y1) / (x2 - x1), (y3 - y2) / (x3 - x2)
     bend = max(0.0, (later - slope) / (x3 - x1))
     return int(y3 + (later + bend * (x3 - x2)) * (context - x3) + bend * (context - x3) ** 2)
 
 
-def _traced_bytes(
-    model: ModelSettings, train: TrainSettings, micro: int, tokens: int, objective: Objective
-) -> int:
+def _traced_bytes(model: ModelSettings, train: TrainSettings, micro: int, tokens: int) -> int:
     """`micro_batch_bytes` for sequences of so many `tokens`."""
     from torch._subclasses.fake_tensor import FakeTensorMode  # a third of a second to import
 
+    objective = objective_of(model, train)
     with _default_dtype(working_dtype(train.precision)), FakeTensorMode():
         network: NeuralModel = model.build()
         network.train()
-        ids = torch.zeros(micro, tokens, dtype=torch.int64)
-        segments = torch.zeros_like(ids) if train.packing == "documents" else None
-        with _Pretence(ids.numel()) as ledger:
-            loss, _ = objective(network, Batch(ids, ids, segments))
+        rows = objective.pretended(model, train, micro, tokens)
+        with _Pretence(rows.ids.numel()) as ledger:
+            loss, _ = objective.loss(network, rows)
             loss.backward()  # type: ignore[no-untyped-call]
         return int(ledger.peak_bytes)
 

@@ -6,7 +6,7 @@ the three are counted apart and must add up.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from ..errors import DataError
@@ -134,9 +134,22 @@ def _judge(
     texts = clean_all([document.text for document in batch], settings.clean, stats.masked)
     raws = [text.encode() for text in texts]
     digests = [digest_of_bytes(raw) for raw in raws]
+    whole = digests
+    if settings.target_field:
+        targets = [str(document.meta["target"]) for document in batch]
+        targets = clean_all(targets, settings.clean, stats.masked)
+        batch = [
+            replace(document, meta={**document.meta, "target": target})
+            for document, target in zip(batch, targets, strict=True)
+        ]
+        # a text may have several targets; all of them fall to one split
+        whole = [
+            digest_of_bytes(raw + b"\0" + target.encode())
+            for raw, target in zip(raws, targets, strict=True)
+        ]
     reasons = [too_short(text, settings.clean) for text in texts]
     if settings.dedup:
-        new = iter(seen.add([d for d, why in zip(digests, reasons, strict=True) if why is None]))
+        new = iter(seen.add([d for d, why in zip(whole, reasons, strict=True) if why is None]))
         reasons = [why or (None if next(new) else "duplicate") for why in reasons]
     frac = 0.0 if settings.heldout_entries else settings.heldout_frac
     splits = splits_of(digests, frac, settings.split_seed)

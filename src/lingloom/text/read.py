@@ -49,6 +49,11 @@ class TextSettings(Settings):
     id. Ids that repeat are told apart by the line, and counted."""
     url_field: str = "url"
     """Where jsonl and parquet may hold the address of a document, which filters by address read."""
+    target_field: str | PositiveInt = ""
+    """Where jsonl, csv, tsv and parquet hold what a model is to write for a text (its translation,
+    its summary), for objectives that learn from pairs; named as in `field`."""
+    label_field: str | PositiveInt = ""
+    """Where they hold what a text is, for objectives that learn to tell; named as in `field`."""
     encoding: str = "auto"
     """auto recognises UTF-8, UTF-16, GB18030 (GBK), Big5 and Latin-1 in each file; or a name."""
     unit: Literal["auto", "file", "paragraph", "line"] = "auto"
@@ -89,7 +94,13 @@ class TextSettings(Settings):
     @property
     def other_fields(self) -> dict[str, str]:
         """Key of a document's meta -> the field of a row that it comes from."""
-        fields = {"id": self.id_field, "url": self.url_field}
+        fields = {"id": self.id_field, "url": self.url_field, **self.beside}
+        return {key: str(name) for key, name in fields.items() if name}
+
+    @property
+    def beside(self) -> dict[str, str | int]:
+        """The same of what every document must have: its target, its label."""
+        fields = {"target": self.target_field, "label": self.label_field}
         return {key: name for key, name in fields.items() if name}
 
     @property
@@ -145,6 +156,10 @@ def documents_of(
         memory_bytes = settings.dedup_memory_mb << 20
         described = identified(described, source, settings.id_field, memory_bytes)
     for label, text, facts in described:
+        if lacking := next((key for key in settings.beside if not str(facts.get(key, ""))), None):
+            place_in_file, name = int(label.partition(".")[0]), settings.beside[lacking]
+            source.set_aside(place_in_file, f"no {lacking} in field '{name}'", text)
+            continue
         source.report.documents += 1
         facts = {**facts, **meta} if meta else facts
         yield Document(text, f"{place.name}:{label}", place.name, facts)
@@ -212,7 +227,7 @@ def _read(kind: str, content: Iterator[bytes], source: Source, settings: TextSet
     if kind == "jsonl":
         return jsonl(chunks, source, str(settings.field), settings.other_fields)
     if kind in ("csv", "tsv"):
-        return undescribed(table(chunks, source, settings.field, tabs=kind == "tsv"))
+        return table(chunks, source, settings.field, settings.beside, tabs=kind == "tsv")
     if kind == "yml":
         return undescribed(conversations(chunks, source))
     return undescribed(plain(chunks, source, settings.unit, settings.max_chars))

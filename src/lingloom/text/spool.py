@@ -16,7 +16,9 @@ from .document import Document
 BATCH_BYTES = 4 << 20
 """Text held in memory before it is written."""
 
-_SCHEMA = pa.schema([(name, pa.string()) for name in ("split", "id", "source", "text")])
+BESIDE = ("target", "label")
+"""Keys of the meta that are kept."""
+_SCHEMA = pa.schema([(name, pa.string()) for name in ("split", "id", "source", "text", *BESIDE)])
 
 
 def write_spool(documents: Iterable[tuple[str, Document]], path: Path) -> Iterator[int]:
@@ -28,12 +30,13 @@ def write_spool(documents: Iterable[tuple[str, Document]], path: Path) -> Iterat
     path.parent.mkdir(parents=True, exist_ok=True)
     options = pa.ipc.IpcWriteOptions(compression="zstd")
     with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, _SCHEMA, options=options) as to:
-        rows: list[tuple[str, str, str, str]] = []
+        rows: list[tuple[str | None, ...]] = []
         size = 0
         for pair in chain(documents, [None]):
             if pair is not None:
                 split, document = pair
-                rows.append((split, document.id, document.source, document.text))
+                beside = (document.meta.get(key) for key in BESIDE)
+                rows.append((split, document.id, document.source, document.text, *beside))
                 size += len(document.text.encode())
             if rows and (size >= BATCH_BYTES or pair is None):
                 try:
@@ -50,10 +53,11 @@ def read_spool(path: Path) -> Iterator[tuple[str, Document]]:
         reader = pa.ipc.open_file(file)
         for i in range(reader.num_record_batches):
             columns = [column.to_pylist() for column in reader.get_batch(i).columns]
-            for split, id, source, text in zip(*columns, strict=True):
-                yield split, Document(text, id, source)
+            for split, id, source, text, *beside in zip(*columns, strict=True):
+                meta = {k: v for k, v in zip(BESIDE, beside, strict=True) if v is not None}
+                yield split, Document(text, id, source, meta)
 
 
-def _columns(rows: list[tuple[str, str, str, str]]) -> pa.RecordBatch:
+def _columns(rows: list[tuple[str | None, ...]]) -> pa.RecordBatch:
     columns = [pa.array(column, pa.string()) for column in zip(*rows, strict=True)]
     return pa.record_batch(columns, schema=_SCHEMA)

@@ -1,10 +1,11 @@
 """csv and tsv: the text column of each record, however many lines a quoted value spans."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 
 from ..errors import DataError
+from .html import Described
 from .lines import rows
 from .setaside import Source, listed
 
@@ -13,38 +14,53 @@ _RECORD_CHARS = 1 << 20
 
 
 def table(
-    chunks: Iterator[str], source: Source, field: str | int, tabs: bool
-) -> Iterator[tuple[str, str]]:
+    chunks: Iterator[str],
+    source: Source,
+    field: str | int,
+    others: Mapping[str, str | int],
+    tabs: bool,
+) -> Described:
     """The text column of each record; quotes mean something in csv only, as the formats have it.
 
     Args:
         chunks: the text.
         source: told what was set aside.
         field: a name in the header line, or a column number from 1 where there is no header.
+        others: key of the meta -> the column that it is taken from, named in the same way.
         tabs: tsv: columns end at a tab, and quotes are text.
 
     Raises:
-        DataError: the header has no such column.
+        DataError: the header has no such column, or `field` is a number and others are names.
     """
     lines = rows(chunks, source)
     records = ((n, raw.split("\t"), raw) for n, raw in lines) if tabs else _records(lines, source)
+    wanted, columns = {"": field, **others}, None
     if isinstance(field, int):
-        column, columns = field - 1, None
+        if named := next((name for name in others.values() if isinstance(name, str)), None):
+            raise DataError(
+                f"{source.name}: text.field {field} says that there is no header line, so there is "
+                f"no column '{named}'; name all columns by number, or all by name"
+            )
+        places = {key: int(number) - 1 for key, number in wanted.items()}
     else:
         line, header, _ = next(records, (0, [], ""))
         if not line:
             return
-        if field not in header:
-            near = get_close_matches(field, header, n=1, cutoff=0.6)
-            raise DataError(
-                f"{source.name}:{line}: no column '{field}'; the header has {listed(header)}"
-                f" -- set text.field={near[0] if near else header[0]}, or text.field=1, 2, ... "
-                "if the file has no header line"
-            )
-        column, columns = header.index(field), len(header)
+        for key, name in wanted.items():
+            if name not in header:
+                setting = f"text.{key and key + '_'}field"
+                near = get_close_matches(str(name), header, n=1, cutoff=0.6)
+                raise DataError(
+                    f"{source.name}:{line}: no column '{name}'; the header has {listed(header)}"
+                    f" -- set {setting}={near[0] if near else header[0]}, or {setting}=1, 2, ... "
+                    "if the file has no header line"
+                )
+        places = {key: header.index(str(name)) for key, name in wanted.items()}
+        columns = len(header)
+    text, last = places.pop(""), max(places.values(), default=0)
     for line, values, raw in records:
-        if column < len(values) and (columns is None or len(values) == columns):
-            yield str(line), values[column]
+        if max(text, last) < len(values) and (columns is None or len(values) == columns):
+            yield str(line), values[text], {key: values[at] for key, at in places.items()}
         else:
             expected = f"the header has {columns}" if columns else f"text.field is {field}"
             source.set_aside(line, f"{len(values)} columns; {expected}", raw)

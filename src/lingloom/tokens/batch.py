@@ -1,9 +1,10 @@
 """What a model reads in one go.
 
-Shapes: B sequences, T tokens each.
+Shapes: B rows, T tokens each, S tokens of a source.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -13,11 +14,49 @@ IGNORE = -100
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Token ids, what to predict at each place, and which document each place belongs to."""
+class Rows:
+    """Rows that are learnt from together and may be taken apart anywhere.
+
+    Every tensor of a subclass has one entry per row in its first dimension.
+    """
 
     ids: Tensor
-    """(B, T) int64."""
+    """(B, T) int64: what is read; where a source is read first, what is read after it."""
+
+    def split(self, micro: int) -> list[Self]:
+        """The same rows in pieces of at most `micro`."""
+        cut = {name: part.split(micro) for name, part in self.tensors().items()}
+        pieces = -(-len(self.ids) // micro)
+        return [replace(self, **{name: cut[name][i] for name in cut}) for i in range(pieces)]
+
+    def to(self, device: torch.device) -> Self:
+        """The same rows on `device`; nothing is copied when they are there already, and never a
+        state, which lives where its model does."""
+        stays = {f.name for f in fields(self) if f.metadata.get("stays")}
+        return replace(
+            self, **{n: part.to(device) for n, part in self.tensors().items() if n not in stays}
+        )
+
+    @property
+    def context(self) -> int:
+        """Places of a row, T."""
+        return self.ids.shape[1]
+
+    @property
+    def tokens(self) -> int:
+        """Places of all rows, padding included: what speed is counted in."""
+        return self.ids.numel()
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All that it holds, by name."""
+        held = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {name: value for name, value in held.items() if isinstance(value, Tensor)}
+
+
+@dataclass(frozen=True)
+class Batch(Rows):
+    """Text to go on from: what to predict at each place, and which document it belongs to."""
+
     targets: Tensor
     """(B, T) int64; targets[b, t] is what the model should say after ids[b, :t+1]; or IGNORE."""
     segments: Tensor | None = None
@@ -25,33 +64,9 @@ class Batch:
     with it. None: the row is one stretch of text."""
     goes_on: bool = False
     """Whether each row goes on where the same row of the batch before stopped."""
-    state: Tensor | None = None
+    state: Tensor | None = field(default=None, metadata={"stays": True})
     """(B, N) float32: what a model that carries its state starts from, and where it leaves what it
     came to. None: it starts from nothing."""
-
-    def split(self, micro: int) -> list["Batch"]:
-        """The same rows in pieces of at most `micro`."""
-        segments = self.segments.split(micro) if self.segments is not None else None
-        states = self.state.split(micro) if self.state is not None else None
-        return [
-            replace(
-                self,
-                ids=ids,
-                targets=targets,
-                segments=segments[i] if segments else None,
-                state=states[i] if states else None,
-            )
-            for i, (ids, targets) in enumerate(
-                zip(self.ids.split(micro), self.targets.split(micro), strict=True)
-            )
-        ]
-
-    def to(self, device: torch.device) -> "Batch":
-        """The same rows on `device`; nothing is copied when they are there already, and never a
-        state, which lives where its model does."""
-        segments = None if self.segments is None else self.segments.to(device)
-        ids, targets = self.ids.to(device), self.targets.to(device)
-        return replace(self, ids=ids, targets=targets, segments=segments)
 
     def scored(self) -> int:
         """Number of targets that count."""
@@ -66,3 +81,38 @@ class Batch:
         starts = torch.ones_like(self.segments, dtype=torch.bool)
         starts[:, 1:] = self.segments[:, 1:] != self.segments[:, :-1]
         return place - torch.where(starts, place, 0).cummax(dim=1).values
+
+
+@dataclass(frozen=True)
+class PairBatch(Rows):
+    """A source, and the target that a decoder writes after reading it: `ids` are the target's
+    tokens behind a beginning sign, padded on the right."""
+
+    targets: Tensor
+    """(B, T) int64; targets[b, t] is what comes after ids[b, :t+1]; IGNORE in the padding."""
+    source: Tensor
+    """(B, S) int64, padded on the right."""
+    source_seen: Tensor
+    """(B, S) bool: where a token of the source stands, and no padding."""
+
+    @property
+    def tokens(self) -> int:
+        return self.ids.numel() + self.source.numel()
+
+    def scored(self) -> int:
+        """Number of targets that count."""
+        return int((self.targets != IGNORE).sum())
+
+
+@dataclass(frozen=True)
+class Passages(Rows):
+    """Texts that are read in both directions, padded on the right."""
+
+    seen: Tensor
+    """(B, T) bool: where a token stands, and no padding."""
+    parts: Tensor | None = None
+    """(B, T) int64, 0 or 1: which of two texts each place belongs to. None: there is one text."""
+    targets: Tensor | None = None
+    """(B, T) int64: what each place stands for (a hidden token, a tag); IGNORE where none is."""
+    labels: Tensor | None = None
+    """(B,) int64: what the row as a whole is."""

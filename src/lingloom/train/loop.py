@@ -16,9 +16,9 @@ import torch
 from ..device import matmul_peak
 from ..errors import DataError, RunError
 from ..models.model import NeuralModel
-from ..tokens.batch import Batch
+from ..tokens.batch import Rows
 from .checkpoint import Checkpoints
-from .objectives import Objective
+from .objectives.objective import Objective
 from .progress import Progress
 from .record import StepRecord
 from .regularise import add_penalties, clip_by_norm, clip_by_value, gradient_norm
@@ -31,7 +31,7 @@ Evaluate = Callable[[NeuralModel], Mapping[str, float]]
 def train(
     model: NeuralModel,
     objective: Objective,
-    batches_at: Callable[[int], Batch],
+    batches_at: Callable[[int], Rows],
     settings: TrainSettings,
     *,
     seed: int,
@@ -52,7 +52,7 @@ def train(
 
     Args:
         model: in float32; its weights are taken over until the records end.
-        objective: (model, batch) -> (summed loss, count).
+        objective: (model, batch) -> (summed loss in nats, count of targets).
         batches_at: the batch of step i (from 0), always the same for the same i.
         settings: see TrainSettings.
         seed: everything random follows from it and the step.
@@ -107,7 +107,7 @@ class _Loop:
     # ------------------------------------------------------------------ the records
 
     def records(
-        self, batches_at: Callable[[int], Batch], stop: Callable[[], bool]
+        self, batches_at: Callable[[int], Rows], stop: Callable[[], bool]
     ) -> Iterator[StepRecord]:
         if resumed := self._resume():
             yield resumed
@@ -143,9 +143,9 @@ class _Loop:
 
     # ------------------------------------------------------------------ one step
 
-    def _one_step(self, batch: Batch) -> StepRecord:
+    def _one_step(self, batch: Rows) -> StepRecord:
         begun, step, settings = time.perf_counter(), self.now.step, self.settings
-        context = batch.ids.shape[1]
+        context = batch.context
         self.now.parameters.grad.zero_()
         batch = self.now.carry(batch)
         loss_sum, count = self.compute(step, batch, settings.sequences_at_once(context))
@@ -153,7 +153,7 @@ class _Loop:
             raise DataError(f"the batch of step {step} has no target to score; look at the data")
         loss, norm = loss_sum / count, self._penalise_and_clip()
         lr = settings.lr * settings.schedule.factor(step, settings.steps)  # type: ignore[attr-defined]
-        record = StepRecord(step + 1, loss, norm, lr, tokens=batch.ids.numel())
+        record = StepRecord(step + 1, loss, norm, lr, tokens=batch.tokens)
         if reason := self.now.guard.reason(loss, norm):
             self._refuse(record, reason)
         else:

@@ -145,8 +145,7 @@ def _in_groups(model: NeuralModel) -> Named:
 
     A matrix that does not decay is a table too: learned positions are looked up, not multiplied.
     """
-    tables = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
-    tables.add(id(model.output_weight()))
+    tables = {id(weight) for weight in model.tables()}
     groups: Named = {}
     for name, parameter in model.named_parameters():
         decay = model.decays(name, parameter)

@@ -14,7 +14,7 @@ from ..device import working_dtype
 from ..errors import ShapeError
 from ..models.model import NeuralModel, need_carrying
 from ..native.kernels import kernels
-from ..tokens.batch import Batch
+from ..tokens.batch import Batch, Rows
 from .guard import Guard
 from .optim import check_state
 from .parameters import Parameters, check_fingerprint
@@ -50,9 +50,9 @@ class Progress:
         self.ended = ""
         """Why the run is over before its last step; empty while it is not."""
 
-    def carry(self, batch: Batch) -> Batch:
+    def carry(self, batch: Rows) -> Rows:
         """`batch` with the state that its rows start from, where one is carried."""
-        if self.carried is None:
+        if self.carried is None or not isinstance(batch, Batch):
             return batch
         if not batch.goes_on:
             self.carried.zero_()

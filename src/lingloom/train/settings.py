@@ -6,6 +6,7 @@ import torch
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from ..settings import AnyKind, Kinds, Settings
+from .objectives.kinds import OBJECTIVES
 from .optim import OPTIMIZERS, BelowOne, NotNegative
 from .schedule import SCHEDULES
 
@@ -89,6 +90,8 @@ class TrainSettings(Settings):
     """stream: a sequence runs over document borders; documents: attention stays inside one, and a
     recurrent state starts anew with each; carried: each sequence goes on where the one of the step
     before stopped, from the state it left (truncated back-propagation; recurrent families only)."""
+    objective: Annotated[AnyKind | None, Kinds(OBJECTIVES)] = None
+    """What is learnt; null: what the model's family learns by default."""
     optimizer: Annotated[AnyKind, _OPTIMIZER] = Field(default_factory=_OPTIMIZER.build_default)
     """How gradients change weights."""
     schedule: Annotated[AnyKind, _SCHEDULE] = Field(default_factory=_SCHEDULE.build_default)

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from ..device import seed_all
 from ..models.model import ModelSettings, NeuralModel
-from ..tokens.batch import Batch
-from .objectives import Objective
+from ..tokens.batch import Batch, Rows
+from .objectives.objective import Objective
 from .parameters import Parameters
 from .settings import TrainSettings
 
@@ -51,7 +51,7 @@ class Workers:
         torch.set_num_threads(threads)  # each thread keeps its own count from here on
         self._random: bool | None = None if self._pools else True
 
-    def __call__(self, step: int, batch: Batch, micro: int) -> tuple[float, int]:
+    def __call__(self, step: int, batch: Rows, micro: int) -> tuple[float, int]:
         """Summed loss in nats and scored targets of `batch`; gradients are gathered and divided.
 
         The mean gradient is left as it is when no target is scored.
@@ -76,14 +76,14 @@ class Workers:
         for pool in self._pools:
             pool.shutdown()
 
-    def _share(self, worker: int, step: int, pieces: Sequence[Batch]) -> list[tuple[float, int]]:
+    def _share(self, worker: int, step: int, pieces: Sequence[Rows]) -> list[tuple[float, int]]:
         mine = range(worker, len(pieces), len(self._pools))
         return [self._piece(worker, step, i, pieces[i]) for i in mine]
 
-    def _warm_up(self, step: int, piece: Batch) -> bool:
+    def _warm_up(self, step: int, piece: Rows) -> bool:
         """Compile in one thread after the other; whether the model draws random numbers."""
         before = torch.get_rng_state()
-        if piece.state is not None:
+        if isinstance(piece, Batch) and piece.state is not None:
             piece = replace(piece, state=piece.state.clone())  # the true one is still to be read
         for worker, pool in enumerate(self._pools):
             pool.submit(self._piece, worker, step, -1, piece).result()
@@ -92,7 +92,7 @@ class Workers:
         torch.set_rng_state(before)
         return drew
 
-    def _piece(self, worker: int, step: int, index: int, piece: Batch) -> tuple[float, int]:
+    def _piece(self, worker: int, step: int, index: int, piece: Rows) -> tuple[float, int]:
         """Add one micro-batch's gradients to the worker's sum; its summed loss and count."""
         if self._random:
             seed_all(self.seed, step, index)
@@ -103,7 +103,7 @@ class Workers:
             self.parameters.collect(worker)
         return float(loss.detach()), count
 
-    def _scored(self, model: NeuralModel, worker: int, piece: Batch) -> tuple[Tensor, int]:
+    def _scored(self, model: NeuralModel, worker: int, piece: Rows) -> tuple[Tensor, int]:
         if not self._hidden:
             return self.objective(model, piece)
         model.hidden = self._hidden[worker]  # type: ignore[method-assign]

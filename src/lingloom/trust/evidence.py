@@ -2,30 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
-
-import numpy as np
+from typing import Any
 
 from ..measure.perplexity import StoredText
 from ..models.decode import DecodeSettings
-from ..tokens.batch import Batch
+from ..tokens.reading import Order
 from ..tokens.tokenizer import Tokenizer
+from ..train.objectives.objective import ObjectiveSettings, objective_of
 from ..train.settings import TrainSettings
 from .facts import ProofRow
-
-
-class TrainingBatches(Protocol):
-    """The order of a run's training data."""
-
-    @property
-    def windows(self) -> int:
-        """Sequences in one pass over the text."""
-
-    def at(self, step: int) -> Batch:
-        """The batch of a step, a pure function of it."""
-
-    def starts(self, step: int) -> np.ndarray:
-        """Where the rows of a step begin in the text of its epoch, (B,) int64."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +24,13 @@ class Evidence:
     train: TrainSettings
     seed: int = 0
     decode: DecodeSettings = DecodeSettings()
-    open_batches: Callable[[], TrainingBatches] | None = None
+    open_order: Callable[[], Order] | None = None
     """Opens the training data from scratch; None for a model that was not trained in steps."""
+
+    @property
+    def objective(self) -> ObjectiveSettings:
+        """What the model was taught."""
+        return objective_of(self.model.settings, self.train)
 
 
 @dataclass(frozen=True)

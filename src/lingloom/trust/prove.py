@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from torch import nn
 
+from ..models.model import CausalModel, NeuralModel
 from . import serving_proofs, training_proofs
 from .evidence import Evidence, Proof
 
@@ -18,7 +19,7 @@ TRAINED = (
     training_proofs.order,
 )
 """For models that learn by gradient."""
-ALL = (
+WRITING = (
     training_proofs.packing,
     serving_proofs.export,
     serving_proofs.export_elsewhere,
@@ -26,13 +27,17 @@ ALL = (
     serving_proofs.decode_path,
     serving_proofs.seeds,
 )
-"""For every model."""
+"""For every model that goes on from a text."""
 
 
 def prove(run: Evidence) -> Iterator[Proof]:
     """One proof after the other, as each is done; a proof that fails does not stop the rest."""
-    by_gradient = isinstance(run.model, nn.Module) and run.open_batches is not None
-    proofs: tuple[Callable[[Evidence], Proof], ...] = (*TRAINED, *ALL) if by_gradient else ALL
+    by_gradient = isinstance(run.model, nn.Module) and run.open_order is not None
+    writes = not isinstance(run.model, NeuralModel) or isinstance(run.model, CausalModel)
+    proofs: tuple[Callable[[Evidence], Proof], ...] = (
+        *(TRAINED if by_gradient else ()),
+        *(WRITING if writes else ()),
+    )
     for proof in proofs:
         if isinstance(run.model, nn.Module):
             run.model.eval()

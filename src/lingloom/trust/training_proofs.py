@@ -4,19 +4,22 @@ import tempfile
 from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..models.model import NeuralModel
-from ..tokens.batch import Batch
+from ..tokens.batch import Batch, Rows
+from ..tokens.batches import Batches
+from ..tokens.reading import Order
 from ..train.loop import train
-from ..train.objectives import next_token, token_nats
+from ..train.objectives.cross_entropy import token_nats
 from ..train.parameters import Parameters
 from ..train.settings import TrainSettings
 from ..train.workers import Workers
-from .evidence import Evidence, Proof, TrainingBatches
+from .evidence import Evidence, Proof
 
 ROWS = 8
 """Sequences of a batch that are tried; the claims hold for any number or for none."""
@@ -28,8 +31,8 @@ SAMPLE = 1_000_000
 
 def accumulation(run: Evidence) -> Proof:
     """One batch whole, in halves and row by row."""
-    assert run.open_batches is not None
-    batch = _first_rows(run.open_batches(), 0)
+    assert run.open_order is not None
+    batch = _first_rows(run.open_order(), 0)
     rows = len(batch.ids)
     sizes = sorted({1, max(1, rows // 2), rows}, reverse=True)
     found = [_gradient(run, batch, micro) for micro in sizes]
@@ -81,9 +84,9 @@ def packing(run: Evidence) -> Proof:
 
 def resume(run: Evidence) -> Proof:
     """Six steps of the run's own plan against three, a stop, and three from the checkpoint."""
-    assert run.open_batches is not None
+    assert run.open_order is not None
     steps = min(RESUME_STEPS, run.train.steps)
-    batches = run.open_batches()
+    batches = run.open_order()
     quiet = run.train.regularise.model_copy(update={"patience": 0})
     changes = {"batch": min(ROWS, run.train.batch), "eval_every": 0, "tensorboard": False}
     settings = run.train.model_copy(update={**changes, "regularise": quiet})
@@ -112,33 +115,31 @@ def resume(run: Evidence) -> Proof:
 
 
 def order(run: Evidence) -> Proof:
-    """The data of any step can be had again, and no window is left out or comes twice."""
-    assert run.open_batches is not None
-    first, second = run.open_batches(), run.open_batches()
+    """The data of any step can be had again; of text cut into windows, none is left out or comes
+    twice."""
+    assert run.open_order is not None
+    first, second = run.open_order(), run.open_order()
     steps = [7, 0, 3]
     there = {step: first.at(step).ids for step in steps}
     back = {step: second.at(step).ids for step in reversed(steps)}
-    pure = all(torch.equal(there[step], back[step]) for step in steps)
-    starts = _epoch(first)
-    context = there[0].shape[1]
-    distinct = np.unique(starts)
-    apart = bool((np.diff(distinct) >= context).all()) and len(distinct) == len(starts)
-    return Proof(
-        "the order of the data is pure",
-        "steps read in another order after opening anew hold the same tokens, and no two windows "
-        "of an epoch share a target",
-        pure and apart,
-        {
-            "steps": steps,
+    held = all(torch.equal(there[step], back[step]) for step in steps)
+    claim = "steps read in another order after opening anew hold the same tokens"
+    numbers: dict[str, Any] = {"steps": steps}
+    if isinstance(first, Batches):
+        starts, context = _epoch(first), there[0].shape[1]
+        distinct = np.unique(starts)
+        apart = bool((np.diff(distinct) >= context).all()) and len(distinct) == len(starts)
+        held, claim = held and apart, f"{claim}, and no two windows of an epoch share a target"
+        numbers |= {
             "windows": first.windows,
             "checked": len(starts),
             "different": len(distinct),
             "tokens of context": context,
-        },
-    )
+        }
+    return Proof("the order of the data is pure", claim, held, numbers)
 
 
-def _epoch(batches: TrainingBatches) -> np.ndarray:
+def _epoch(batches: Batches) -> np.ndarray:
     """Where the windows of the first epoch begin, in the order in which they are read."""
     starts, found, step = [], 0, 0
     wanted = min(batches.windows, SAMPLE)
@@ -148,16 +149,16 @@ def _epoch(batches: TrainingBatches) -> np.ndarray:
     return np.concatenate(starts)[:wanted]
 
 
-def _first_rows(batches: TrainingBatches, step: int) -> Batch:
+def _first_rows(batches: Order, step: int) -> Rows:
     """The first rows of a step's batch."""
     return batches.at(step).split(ROWS)[0]
 
 
-def _gradient(run: Evidence, batch: Batch, micro: int) -> tuple[float, Tensor]:
+def _gradient(run: Evidence, batch: Rows, micro: int) -> tuple[float, Tensor]:
     """Mean loss in nats and the whole gradient, (n,) float32, by the loop's own accumulation."""
     model: NeuralModel = deepcopy(run.model).eval()  # dropout draws anew for each micro-batch
     parameters = Parameters(model, torch.float32)
-    workers = Workers(parameters, next_token, compiled=False, seed=run.seed)
+    workers = Workers(parameters, run.objective.loss, compiled=False, seed=run.seed)
     loss, count = workers(0, batch, micro)
     workers.close()
     return loss / count, parameters.grad.clone()
@@ -166,7 +167,7 @@ def _gradient(run: Evidence, batch: Batch, micro: int) -> tuple[float, Tensor]:
 def _losses(
     run: Evidence,
     model: NeuralModel,
-    batches: TrainingBatches,
+    batches: Order,
     settings: TrainSettings,
     folder: Path | None,
     stop_after: int,
@@ -175,7 +176,7 @@ def _losses(
     step = 0
     records = train(
         model,
-        next_token,
+        run.objective.loss,
         lambda at: _first_rows(batches, at),
         settings,
         seed=run.seed,

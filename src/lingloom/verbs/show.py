@@ -108,7 +108,7 @@ def _parts(log: list[dict[str, Any]], lines: int) -> list[list[dict[str, Any]]]:
 def _batch(run: RunFolder, settings: ShowSettings, as_json: bool) -> None:
     from ..loading import load as load_settings
     from ..pipeline.prepare import open_data
-    from ..pipeline.train import batches_of
+    from ..pipeline.train import order_of
     from ..recipe import Recipe
 
     recipe = load_settings(Recipe, run.recipe)
@@ -118,18 +118,12 @@ def _batch(run: RunFolder, settings: ShowSettings, as_json: bool) -> None:
             f"{recipe.train.steps - 1}, counted from 0"
         )
     data = open_data(run)
-    batches = batches_of(recipe, data)
+    batches = order_of(recipe, data)
     batch = batches.at(settings.step)
     rows = []
     for i in range(min(settings.rows, len(batch.ids))):
-        ids, targets = batch.ids[i].tolist(), batch.targets[i].tolist()
-        rows.append(
-            {
-                "text": _spelt(data.tokenizer, ids),
-                "ids": ids,
-                "targets": targets,
-            }
-        )
+        held = {name: tensor[i].tolist() for name, tensor in batch.tensors().items()}
+        rows.append({"text": _spelt(data.tokenizer, held["ids"]), **held})
     if as_json:
         answer(
             {"step": settings.step, "documents": batches.document_ids(settings.step), "rows": rows}

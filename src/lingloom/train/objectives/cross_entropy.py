@@ -1,30 +1,25 @@
-"""What a model is asked to learn: each objective answers (sum of losses, number of targets).
-
-Never a mean: a mean of means is wrong as soon as two micro-batches hold different numbers of
-targets, so the loop divides once, by the count of the whole step.
+"""Cross-entropy over a vocabulary, in nats: summed, with its count of targets.
 
 Shapes: N places, C width, V vocabulary.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..models.model import LanguageModel, NeuralModel
-from ..tokens.batch import IGNORE, Batch
-
-Objective = Callable[[NeuralModel, Batch], tuple[Tensor, int]]
+from ...models.model import LanguageModel, WritingModel
+from ...tokens.batch import IGNORE, Batch, PairBatch
 
 CHUNK_SCORES = 1 << 23
 """Scores formed at once: 32 MB in float32, which bounds what the loss holds at any time."""
 
 
 def next_token(
-    model: NeuralModel, batch: Batch, label_smoothing: float = 0.0
+    model: WritingModel, batch: Batch | PairBatch, label_smoothing: float = 0.0
 ) -> tuple[Tensor, int]:
-    """Causal language modelling: (summed cross-entropy in nats, scored targets).
+    """What comes next at every place: (summed cross-entropy in nats, scored targets).
 
     With `label_smoothing` e the target distribution is 1 - e on the target plus e/V everywhere
     (Szegedy et al. 2016, section 7). The (N, V) scores exist one chunk of rows at a time, and their
@@ -91,7 +86,7 @@ def chunk_rows(vocab: int) -> int:
 
 
 @torch.no_grad()
-def token_nats(model: LanguageModel | NeuralModel, batch: Batch) -> Tensor:
+def token_nats(model: LanguageModel | WritingModel, batch: Batch | PairBatch) -> Tensor:
     """Cost of each target in nats, (B, T) float32; 0 where the target is IGNORE.
 
     A model that knows its costs more directly says so by a `token_nats(batch)` of its own.
@@ -99,11 +94,12 @@ def token_nats(model: LanguageModel | NeuralModel, batch: Batch) -> Tensor:
     own = getattr(model, "token_nats", None)
     if own is not None:
         return own(batch)
-    if isinstance(model, NeuralModel):
+    if isinstance(model, WritingModel):
         hidden, weight = model.hidden(batch).flatten(0, 1), model.output_weight()
         rows = chunk_rows(weight.shape[0])
         scores: Iterable[Tensor] = (h @ weight.T for h in hidden.split(rows))
     else:
+        assert isinstance(batch, Batch)
         logits = model.logits(batch).flatten(0, 1)
         rows, scores = logits.shape[0], [logits]
     targets = batch.targets.flatten()

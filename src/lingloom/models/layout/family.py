@@ -1,0 +1,72 @@
+"""How a family's settings and tensors are written in the Hugging Face layout: config.json, and
+tensors by name. Each family is one file beside this one; `port.py` reads and writes with them.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ..model import ModelSettings
+from .config import Config
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A tensor of ours and the tensors that hold it in the other layout."""
+
+    ours: str
+    """Empty for a bias that we leave out and the other layout holds as zeros."""
+    theirs: dict[str, tuple[int, ...]]
+    """Name and shape as stored; ours is their rows, one below the other."""
+    transposed: bool = False
+    """Whether theirs is stored as (inputs, outputs)."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """How one family is written in the other layout."""
+
+    architecture: str
+    prefix: str
+    """May stand before every name but the output layer's."""
+    pieces: Callable[[Any], Iterator[Piece]]
+    config: Callable[[Any], dict[str, Any]]
+    settings: Callable[[Config], ModelSettings]
+    ignored: str
+    """Pattern of stored names that are no weights."""
+    model_type: str = ""
+    """As config.json has it; empty where it is the family's kind."""
+
+
+def own(settings: type[ModelSettings]) -> Family:
+    """The layout of a family that nobody else writes: all names are our own."""
+    kind: str = settings.model_fields["kind"].default
+
+    def config(s: ModelSettings) -> dict[str, Any]:
+        return {"lingloom": s.model_dump(mode="json", exclude={"kind", "vocab", "tied"})}
+
+    def read(config: Config) -> ModelSettings:
+        values: dict[str, Any] = {"vocab": config.need("vocab_size")}
+        if "tied" in settings.model_fields:
+            values["tied"] = config.need("tie_word_embeddings")
+        return settings(**values | config.table("lingloom"))
+
+    return Family(
+        architecture=f"Lingloom{settings.__name__.removesuffix('Settings')}",
+        prefix="",
+        pieces=_own_pieces,
+        config=config,
+        settings=read,
+        ignored="",
+        model_type=f"lingloom_{kind}",
+    )
+
+
+def _own_pieces(s: Any) -> Iterator[Piece]:
+    """Every tensor under our own name."""
+    with torch.device("meta"):
+        model = s.build()
+    for name, parameter in model.named_parameters():
+        yield Piece(name, {name: tuple(parameter.shape)})

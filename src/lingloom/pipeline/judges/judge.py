@@ -1,0 +1,63 @@
+"""What a trained run is worth; each objective has its judge, one file beside this one."""
+
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from typing import Any, Protocol
+
+import torch
+
+from ...models.model import NeuralModel
+from ...recipe import Recipe
+from ...runs import RunFolder
+from ...train.objectives.objective import objective_of
+from ..estimate import EVALUATION_TOKENS
+from ..events import Event
+from ..prepare import Data
+
+Evaluate = Callable[[Any], dict[str, float]]
+
+JUDGES = {
+    "next_token": "language",
+}
+"""Objective -> the module beside this one that judges what was learnt."""
+
+
+class Judge(Protocol):
+    """What such a module offers."""
+
+    def heldout_loss(self, data: Data, model: Any, recipe: Recipe) -> Evaluate:
+        """A function from a model to its `loss` on the same held-out rows each time, in nats per
+        target, and whatever else is worth a curve."""
+
+    def finish(self, run: RunFolder, recipe: Recipe, data: Data) -> Iterator[Event]:
+        """Measure the run's model on all that is held out, and show what it does: writes
+        scores.json and samples.json, from which the report is made."""
+
+
+def judge_of(recipe: Recipe) -> Judge:
+    """The judge of what `recipe` teaches."""
+    settings: Any = recipe.model
+    kind: str = objective_of(settings, recipe.train).kind  # type: ignore[attr-defined]
+    found: Any = import_module(f"{__package__}.{JUDGES[kind]}")
+    judge: Judge = found
+    return judge
+
+
+def objective_loss(data: Data, recipe: Recipe) -> Evaluate:
+    """`Judge.heldout_loss` for any objective: the mean of its own loss, without smoothing."""
+    settings: Any = recipe.model
+    objective = objective_of(settings, recipe.train)
+    batches, tokens = [], 0
+    for rows in objective.heldout(data.reading("heldout"), settings, recipe.measure.batch):
+        batches.append(rows)
+        tokens += rows.tokens
+        if tokens >= EVALUATION_TOKENS:
+            break
+
+    @torch.no_grad()
+    def evaluate(model: NeuralModel) -> dict[str, float]:
+        device = next(model.parameters()).device
+        found = [objective.loss(model, rows.to(device)) for rows in batches]
+        return {"loss": sum(float(loss) for loss, _ in found) / sum(count for _, count in found)}
+
+    return evaluate

@@ -1,0 +1,32 @@
+"""One split of a run's data, as objectives read it."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from .batch import Rows
+from .shards import Shards
+from .tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Stored texts, and what stands beside each of them."""
+
+    texts: Shards
+    tokenizer: Tokenizer
+    targets: Shards | None = None
+    """The text that belongs to each text, in the same order, where text.target_field names one."""
+
+
+class Order(Protocol):
+    """What training reads at each step: the same for the same step, at any time."""
+
+    @property
+    def steps_per_epoch(self) -> float:
+        """Steps in which everything is read once."""
+
+    def at(self, step: int) -> Rows:
+        """The rows of `step`, counted from 0; epochs follow each other without a gap."""
+
+    def document_ids(self, step: int) -> list[str]:
+        """Names of the documents that the rows of `step` are from."""

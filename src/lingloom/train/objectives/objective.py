@@ -1,0 +1,76 @@
+"""What every objective promises; each is one file beside this one.
+
+An objective knows what it learns from: which rows are read at each step, and what they cost. It
+answers (sum of losses, number of targets), never a mean: a mean of means is wrong as soon as two
+micro-batches hold different numbers of targets, so the loop divides once, by the count of the step.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from torch import Tensor
+
+from ...errors import RecipeError
+from ...models.model import ModelSettings
+from ...settings import Kinds, Settings
+from ...tokens.batch import Rows
+from ...tokens.reading import Order, Reading
+from ..settings import TrainSettings
+from .kinds import OBJECTIVES
+
+Objective = Callable[[Any, Any], tuple[Tensor, int]]
+"""(model, rows) -> (summed loss in nats, number of targets)."""
+
+
+class ObjectiveSettings(Settings):
+    """What is learnt from what."""
+
+    def loss(self, model: Any, rows: Any, label_smoothing: float = 0.0) -> tuple[Tensor, int]:
+        """Summed loss in nats, and the number of targets."""
+        raise NotImplementedError
+
+    def order(
+        self, reading: Reading, model: ModelSettings, train: TrainSettings, seed: int
+    ) -> Order:
+        """What training reads at each step.
+
+        Raises:
+            DataError: there is too little of it, or it lacks what this objective learns from.
+        """
+        raise NotImplementedError
+
+    def heldout(self, reading: Reading, model: ModelSettings, batch: int) -> Iterator[Rows]:
+        """Everything that is held out, once, `batch` rows at a time, in the same way every time."""
+        raise NotImplementedError
+
+    def pretended(
+        self, model: ModelSettings, train: TrainSettings, rows: int, context: int
+    ) -> Rows:
+        """Rows of the right shape with any content, by which memory and time are foretold.
+
+        Args:
+            model: with `vocab` settled.
+            train: packing is looked at.
+            rows: how many.
+            context: places of each.
+        """
+        raise NotImplementedError
+
+
+def objective_of(model: ModelSettings, train: TrainSettings) -> ObjectiveSettings:
+    """What `model` learns under `train`: `train.objective`, or what the family learns by default.
+
+    Raises:
+        RecipeError: the family cannot learn that.
+    """
+    able, chosen = type(model).objectives, train.objective
+    if chosen is None:
+        chosen = Kinds(OBJECTIVES).settings_class(able[0])()
+    assert isinstance(chosen, ObjectiveSettings)
+    kind = chosen.kind  # type: ignore[attr-defined]
+    if kind not in able:
+        raise RecipeError(
+            f"train.objective.kind: model.kind {model.kind} cannot learn {kind}, "  # type: ignore[attr-defined]
+            f"only {', '.join(able)}; choose one of these, or another model"
+        )
+    return chosen
