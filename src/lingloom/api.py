@@ -13,7 +13,6 @@ from .measure.perplexity import MeasureSettings, perplexity
 from .measure.score import Score
 from .models.arpa import write_arpa
 from .models.decode import DecodeSettings, Stream
-from .models.model import LanguageModel
 from .models.ngram import NGram
 from .models.port import load_model, save_model
 from .pipeline import train as pipeline
@@ -26,9 +25,11 @@ from .plan.plan import Plan
 from .recipe import Recipe, read
 from .runs import RunFolder, find_run, write_whole
 from .tasks.generate import generate
+from .tasks.kinds import TASKS
 from .text.document import Document
 from .tokens.open import open_tokenizer
 from .tokens.tokenizer import Tokenizer
+from .train.objectives.objective import objective_of
 from .trust.evidence import Proof
 from .trust.prove import prove as prove_run
 
@@ -36,12 +37,22 @@ Told = Callable[[Event], None]
 
 
 class Model:
-    """A trained model with its tokenizer."""
+    """A trained model with its tokenizer.
 
-    def __init__(self, model: LanguageModel, tokenizer: Tokenizer, folder: Path):
+    Args:
+        model: of any family.
+        tokenizer: the one it was trained with.
+        folder: where both are kept.
+        learnt: what it was trained for (`train.objective.kind`); empty: what its family learns by
+            default.
+    """
+
+    def __init__(self, model: Any, tokenizer: Tokenizer, folder: Path, learnt: str = ""):
         self.model, self.tokenizer, self.folder = model, tokenizer, folder
         self.decode = DecodeSettings()
-        """Defaults of `generate`; a run brings its own."""
+        """Defaults of what it writes; a run brings its own."""
+        self.task = TASKS[learnt or type(model.settings).objectives[0]]
+        """What it can be asked: the method of this name."""
 
     def generate(self, prompt: str, **decode: Any) -> str:
         """What the model writes after `prompt`.
@@ -51,13 +62,14 @@ class Model:
             decode: fields of DecodeSettings, such as `max_new_tokens=100`.
 
         Raises:
-            RecipeError: a field is unknown or out of range.
+            RecipeError: a field is unknown or out of range; or the model does not go on from texts.
             ShapeError: the prompt does not fit the model's context.
         """
         return "".join(self.stream(prompt, **decode))
 
     def stream(self, prompt: str, **decode: Any) -> Stream[str]:
         """`generate`, piece by piece; `.reason` says at the end why it ended."""
+        self._need("generate")
         settings = load_settings(DecodeSettings, self.decode.model_dump() | decode)
         return generate(self.model, self.tokenizer, prompt, settings)
 
@@ -70,7 +82,9 @@ class Model:
 
         Raises:
             DataError: there is no text.
+            RecipeError: the model does not go on from texts.
         """
+        self._need("generate")
         settings = load_settings(MeasureSettings, measure)
         return perplexity(self.model, _documents(texts), self.tokenizer, settings).scores
 
@@ -93,6 +107,14 @@ class Model:
         if card.is_file():
             write_whole(target / CARD, card.read_text("utf-8"))
 
+    def _need(self, task: str) -> None:
+        """Refuse what this model has not learnt."""
+        if self.task != task:
+            raise RecipeError(
+                f"{self.folder}: a {self.model.settings.kind} model that was trained to "
+                f"{self.task} cannot {task}; ask it by .{self.task}(...)"
+            )
+
 
 def load(path: str | Path) -> Model:
     """The model of a run, by folder or name, or of any Hugging Face folder of a known family.
@@ -109,8 +131,11 @@ def load(path: str | Path) -> Model:
         raise RunError(
             f"{run.path}: has no finished model yet; go on with: lingloom train {run.path}"
         )
-    model = Model(load_model(run.model), open_tokenizer(run.model), run.model)
-    model.decode = load_settings(Recipe, run.recipe).decode
+    recipe = load_settings(Recipe, run.recipe)
+    settings: Any = recipe.model
+    learnt = str(objective_of(settings, recipe.train).kind)  # type: ignore[attr-defined]
+    model = Model(load_model(run.model), open_tokenizer(run.model), run.model, learnt)
+    model.decode = recipe.decode
     return model
 
 

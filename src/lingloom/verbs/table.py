@@ -6,7 +6,7 @@ VERBS = {
     "clean": ("RECIPE [key=value ...]", "piles of raw files to a training corpus · 清洗"),
     "plan": ("RECIPE [key=value ...]", "memory, minutes and disk before the first step · 预估"),
     "train": ("RECIPE|RUN [key=value ...]", "a new run, or go on with a stopped one · 训练或续训"),
-    "ask": ('RUN "prompt" [key=value ...]', "generate text · 生成"),
+    "ask": ('RUN "text" [key=value ...]', "go on from a text, or what else was learnt · 提问"),
     "measure": ("RUN [key=value ...]", "perplexity and bits per byte of any text · 评测"),
     "show": ("RUN|CORPUS [VIEW] [key=value ...]", "what the model saw, what was dropped · 查看"),
     "prove": ("RUN", "self-tests on this very run, with the numbers · 自证"),
