@@ -9,7 +9,7 @@ runs/NAME/
   checkpoints/    step-00000100/ and so on; the newest whole one resumes the run
   model/          the trained model in Hugging Face layout
   baseline/       the n-gram that it is compared with
-  plan.json  scores.json  samples.json  report.html
+  plan.json  scores.json  heldout.json  samples.json  report.html
 """
 
 import fcntl

@@ -18,6 +18,7 @@ from ..loading import load, to_yaml
 from ..models.model import NeuralModel
 from ..models.ngram import NGram
 from ..models.port import save_model
+from ..plan.plan import Plan
 from ..recipe import Recipe
 from ..runs import RunFolder, write_whole
 from ..settings import Settings
@@ -44,12 +45,15 @@ MAY_CHANGE = (
 """Keys that a stopped run may change: they leave the steps already done what they were."""
 
 
-def start(recipe: Recipe, stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
+def start(
+    recipe: Recipe, stop: Callable[[], bool] = lambda: False, plan: Plan | None = None
+) -> Iterator[Event]:
     """Make a new run of `recipe` and carry it through.
 
     Args:
         recipe: as read; its `out` names the run folder.
         stop: asked after every step; True saves and leaves.
+        plan: of this recipe, where there is one already.
 
     Raises:
         RunError: the folder already holds a run, or another process writes to it.
@@ -60,13 +64,13 @@ def start(recipe: Recipe, stop: Callable[[], bool] = lambda: False) -> Iterator[
             f"{run.path}: already holds a run; go on with it: lingloom train {run.path}; or choose "
             "another folder with out=..."
         )
-    plan = plan_recipe(recipe)
+    plan = plan or plan_recipe(recipe)
     release_memory()
     yield Event("plan", "end", {"plan": plan})
     plan.require()
     with run.writing():
-        write_whole(run.recipe, to_yaml(recipe))
         run.write_json("plan.json", json.loads(plan.to_json()))
+        write_whole(run.recipe, to_yaml(recipe))  # from here on this is a run
         run.note(seed=recipe.seed, environment=environment(), state="started")
         yield from _carry_on(run, recipe, stop, begun)
 
@@ -189,6 +193,8 @@ def _count(run: RunFolder, settings: Any, data: Data, *, baseline: bool) -> Iter
     model.fit(data.train.document(i) for i in range(data.train.documents))
     save_model(model, folder, data.folder)
     facts = {"order": settings.order, "seconds_s": time.perf_counter() - begun}
+    if not baseline:
+        run.note(counting_s=facts["seconds_s"], ngrams=sum(model.sizes()))
     yield Event("baseline", "end", facts)
 
 

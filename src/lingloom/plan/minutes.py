@@ -143,6 +143,8 @@ def learning_terms(
 
 def text_terms(text: TextFigures) -> list[Term]:
     """Reading, training the tokenizer, writing shards."""
+    if text.ready:
+        return []
     size = text.train_bytes + text.heldout_bytes
     usual, low, high = CLEAN_BYTES_PER_S
     return [

@@ -121,6 +121,7 @@ def make_plan(
     *,
     baseline: ModelSettings | None = None,
     probe_s: float = 5.0,
+    step: StepTime | None = None,
 ) -> Plan:
     """What a run takes, before its first step.
 
@@ -132,6 +133,7 @@ def make_plan(
         baseline: an n-gram model fitted beside it.
         probe_s: seconds to spend on timing real steps; 0 plans from arithmetic alone, with a wider
             band. Nothing is built or timed when the run is refused.
+        step: what `step_time` has told already; then nothing is timed.
     """
     counted = [m for m in (baseline, model) if m is not None and _counts(m)]
     terms = {"memory": list[Term](), "seconds": minutes.text_terms(text), "disk": list[Term]()}
@@ -142,7 +144,7 @@ def make_plan(
     if _counts(model):
         terms["memory"] = [_counting_memory(model, text), *memory.surroundings(train)]
         return _judged(Plan(0, 0.0, 0, text.tokens(), **_limited(terms, limits), probed=False), {})
-    return _neural(model, train, text, limits, terms, baseline, probe_s)
+    return _neural(model, train, text, limits, terms, baseline, step or probe_s)
 
 
 def _neural(
@@ -152,8 +154,9 @@ def _neural(
     limits: Limits,
     terms: dict[str, list[Term]],
     baseline: ModelSettings | None,
-    probe_s: float,
+    step: StepTime | float,
 ) -> Plan:
+    """`step`: what a step takes, or how long its timing may take."""
     holding = memory.held(model, train)
     terms["memory"] = [*memory.buffers(holding), *memory.surroundings(train)]
     if total(terms["memory"]).value <= limits.memory_bytes:
@@ -168,7 +171,8 @@ def _neural(
     }
     terms["disk"] += disk.learning_terms(train, holding)
     context = memory.context_of(model)
-    step = _step(model, train, holding, probe_s if fits else 0.0)
+    if not isinstance(step, StepTime):
+        step = _step(model, train, holding, step if fits else 0.0)
     saved = disk.checkpoint_bytes(holding)
     terms["seconds"] += minutes.learning_terms(train, step, text, context, saved)
     seen = train.steps * train.batch * context
@@ -181,6 +185,17 @@ def _neural(
         probed=step.probed,
     )
     return _judged(plan, changes)
+
+
+def step_time(model: ModelSettings, train: TrainSettings, probe_s: float = 5.0) -> StepTime:
+    """What one step takes, where `train.steps` is to follow from it; nothing is refused.
+
+    Args:
+        model: of a neural family, with `vocab` settled.
+        train: how it is trained.
+        probe_s: as for `make_plan`.
+    """
+    return _step(model, train, memory.held(model, train), probe_s)
 
 
 def _step(

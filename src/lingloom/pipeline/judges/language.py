@@ -19,6 +19,9 @@ from ..prepare import Data
 PROMPT_CHARS = 24
 """Length of the beginnings of held-out documents that the report lets the model go on from."""
 
+DOCUMENTS = "heldout.json"
+"""What each held-out document cost, so that runs can be compared document by document."""
+
 
 def heldout_loss(
     data: Data, model: CausalModel, recipe: Recipe
@@ -82,6 +85,11 @@ def measure_run(
                 "seconds_s": time.perf_counter() - begun,
             },
         )
+    table = measured["model"].table.bits_per_byte()
+    run.write_json(
+        DOCUMENTS,
+        {"ids": table.ids, "bits": table.top.tolist(), "text_bytes": table.bottom.tolist()},
+    )
     run.write_json("scores.json", _scores(who, measured, recipe, data))
 
 
