@@ -12,6 +12,7 @@ from ..recipe import Recipe
 from ..runs import RunFolder
 from ..text.estimate import text_bytes
 from ..tokens.open import StoredSettings, open_tokenizer
+from ..train.objectives.objective import objective_of
 from .prepare import Data
 
 EVALUATION_TOKENS = 1 << 16
@@ -37,7 +38,8 @@ def plan_recipe(recipe: Recipe, *, probe_s: float = 5.0) -> Plan:
     figures = TextFigures(
         size * (1 - held), size * held, eval_tokens=EVALUATION_TOKENS, rates=rates
     )
-    model, baseline = (_with_vocab(m, tokens) for m in (recipe.model, recipe.baseline))
+    extra = len(objective_of(recipe.model, recipe.train).extra_tokens())  # type: ignore[arg-type]
+    model, baseline = (_with_vocab(m, tokens, extra) for m in (recipe.model, recipe.baseline))
     limits = Limits.here(Path(recipe.out or "."))
     return make_plan(model, recipe.train, figures, limits, baseline=baseline, probe_s=probe_s)
 
@@ -56,8 +58,8 @@ def compare_with_outcome(plan: Plan, run: RunFolder, data: Data) -> list[Row]:
     return compare(plan, outcome)
 
 
-def _with_vocab(model: Any, tokens: Any) -> Any:
+def _with_vocab(model: Any, tokens: Any, extra: int) -> Any:
     if model is None or model.vocab:
         return model
     vocab = getattr(tokens, "vocab", 0) or VOCAB.get(tokens.kind, 0)
-    return model.model_copy(update={"vocab": vocab})
+    return model.model_copy(update={"vocab": vocab + extra})

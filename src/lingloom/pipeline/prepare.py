@@ -23,11 +23,13 @@ from ..text.prepare import TextStats
 from ..text.prepare import prepare as read_clean_split
 from ..text.setaside import JsonlSink
 from ..text.spool import read_spool, write_spool
+from ..tokens.extra import with_extra
 from ..tokens.open import open_tokenizer
 from ..tokens.reading import Reading
 from ..tokens.shards import Shards
 from ..tokens.tokenizer import Tokenizer
 from ..tokens.write import ShardStats, write_shards
+from ..train.objectives.objective import objective_of
 from .events import Event
 
 FIGURES = "data/figures.json"
@@ -178,7 +180,8 @@ def _train_tokenizer(
     texts: Iterator[str] = (
         d.text for split, d in _with_targets(documents()) if split.startswith("train")
     )
-    tokenizer: Tokenizer = settings.train(texts)
+    objective = objective_of(recipe.model, recipe.train)  # type: ignore[arg-type]
+    tokenizer = with_extra(settings.train(texts), objective.extra_tokens())
     tokenizer.save(run.data)
     facts = {"vocab": tokenizer.vocab, "seconds_s": time.perf_counter() - begun}
     yield Event("tokenizer", "end", facts)

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
-import tokenizers
-
 from ..errors import DataError
 from ..settings import Kinds
+from .extra import KEPT as EXTRA
+from .extra import with_extra, without_extra
 from .foreign import adopt
 from .kinds import TOKENIZERS
 from .tokenizer import Tokenizer, TokenizerSettings
@@ -54,7 +54,9 @@ def open_tokenizer(folder: str | Path) -> Tokenizer:
         )
     settings = Kinds(TOKENIZERS).settings_class(kind)
     assert issubclass(settings, TokenizerSettings)
-    return settings.opened(tokenizers.Tokenizer.from_str(text), {**kept, "folder": str(folder)})
+    library = without_extra(text, kept)
+    opened = settings.opened(library, {**kept, "folder": str(folder)})
+    return with_extra(opened, kept.get(EXTRA, ()))
 
 
 def _read(path: Path) -> str:

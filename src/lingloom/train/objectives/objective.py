@@ -5,7 +5,7 @@ answers (sum of losses, number of targets), never a mean: a mean of means is wro
 micro-batches hold different numbers of targets, so the loop divides once, by the count of the step.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -28,6 +28,10 @@ class ObjectiveSettings(Settings):
     def loss(self, model: Any, rows: Any, label_smoothing: float = 0.0) -> tuple[Tensor, int]:
         """Summed loss in nats, and the number of targets."""
         raise NotImplementedError
+
+    def extra_tokens(self) -> Sequence[str]:
+        """Names of special tokens that the tokenizer must have besides its own."""
+        return ()
 
     def order(
         self, reading: Reading, model: ModelSettings, train: TrainSettings, seed: int
