@@ -31,6 +31,8 @@ MODELS = [
     RNNSettings(vocab=32, context=16, width=20, cell="gru", tied=False, output_bias=True),
     RNNSettings(vocab=32, context=16, layers=1, width=20, cell="elman_sigmoid", embed_width=8),
 ]
+ELSEWHERE = {"bert"}
+"""Families that do not go on from a text; their promises are tried in files of their own."""
 NEURAL = [settings for settings in MODELS if settings.kind != "ngram"]
 TRANSFORMERS = [settings for settings in NEURAL if settings.kind in ("gpt2", "llama")]
 """Families that cannot read beyond their context."""
@@ -67,7 +69,7 @@ def batch_of(ids, segments=None):
 
 
 def test_every_family_has_a_row_here():
-    assert {settings.kind for settings in MODELS} == set(ROWS)
+    assert {settings.kind for settings in MODELS} | ELSEWHERE == set(ROWS)
 
 
 @every_model

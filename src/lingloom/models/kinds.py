@@ -4,5 +4,6 @@ MODELS = {
     "ngram": "models.ngram:NGramSettings",
     "gpt2": "models.gpt2:GPT2Settings",
     "llama": "models.llama:LlamaSettings",
+    "bert": "models.bert:BertSettings",
     "rnn": "models.rnn:RNNSettings",
 }

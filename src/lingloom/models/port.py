@@ -80,7 +80,7 @@ def _write_model(model: NeuralModel, folder: Path, dtype: torch.dtype) -> None:
     shapes: dict[str, tuple[int, ...]] = {}
     for piece in family.pieces(settings):
         for name, shape in piece.theirs.items():
-            shapes[name if name == "lm_head.weight" else family.prefix + name] = shape
+            shapes[family.stored_as(name)] = shape
     write(folder / "model.safetensors", shapes, _tensors(model, family), dtype)
     ends = {"bos_token_id": end, "eos_token_id": end}
     config = {
@@ -199,7 +199,7 @@ def _match(
             f"{config}: {layers} layers, but the weights hold only {len(entries)} "
             f"tensors; the two belong to different models: copy the folder again"
         )
-    stored = {name.removeprefix(family.prefix): (name, entry) for name, entry in entries.items()}
+    stored = {family.known_as(name): (name, entry) for name, entry in entries.items()}
     wanted = {n: s for piece in family.pieces(settings) for n, s in piece.theirs.items()}
     for name, shape in wanted.items():
         if name not in stored:

@@ -2,8 +2,9 @@
 tensors by name. Each family is one file beside this one; `port.py` reads and writes with them.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -30,7 +31,7 @@ class Family:
 
     architecture: str
     prefix: str
-    """May stand before every name but the output layer's."""
+    """May stand before every name but those that `bare` matches."""
     pieces: Callable[[Any], Iterator[Piece]]
     config: Callable[[Any], dict[str, Any]]
     settings: Callable[[Config], ModelSettings]
@@ -38,6 +39,22 @@ class Family:
     """Pattern of stored names that are no weights."""
     model_type: str = ""
     """As config.json has it; empty where it is the family's kind."""
+    bare: str = r"lm_head\."
+    """Pattern with which names begin that never have the prefix."""
+    older: Mapping[str, str] = field(default_factory=dict)
+    """Ends of names as older files have them -> as they are now."""
+
+    def stored_as(self, name: str) -> str:
+        """The name under which we write a tensor of theirs."""
+        return name if re.match(self.bare, name) else self.prefix + name
+
+    def known_as(self, name: str) -> str:
+        """What a name in a file stands for, without the prefix."""
+        name = name.removeprefix(self.prefix)
+        for old, new in self.older.items():
+            if name.endswith(old):
+                return name.removesuffix(old) + new
+        return name
 
 
 def own(settings: type[ModelSettings]) -> Family:

@@ -1,0 +1,233 @@
+"""BERT: a Transformer that reads a text in both directions at once.
+
+Source: Devlin et al. 2019 (BERT), section 3 and appendix A; the layers are those of Vaswani et al.
+2017, section 3.1, with the norm behind each part, learned positions and the exact GELU. Differs
+from the published code in nothing that changes a number in float32 but the first weights, which are
+drawn from a normal distribution that is not cut off.
+
+Shapes: B rows, T places, C width, H heads, D = C/H, V vocabulary, N places picked from a batch.
+"""
+
+from typing import Literal, Self, TypeVar
+
+import torch
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..errors import ShapeError
+from ..tokens.batch import Passages
+from .layers import check_length
+from .model import ModelSettings, NeuralModel, need_vocab
+
+EPS = 1e-12
+"""LayerNorm's epsilon; every published BERT has this one."""
+Head = Literal["masked", "next_sentence", "pooled", "none"]
+MASKED_FRAC = 0.15
+"""Share of the places that training hides, by which the cost of the head is reckoned."""
+_Part = TypeVar("_Part", bound=nn.Module)
+
+
+class BertSettings(ModelSettings):
+    """BERT (Devlin et al. 2019)."""
+
+    objectives = ("masked_token",)
+
+    kind: Literal["bert"] = "bert"
+    vocab: NonNegativeInt = 0
+    """Number of token ids; 0 takes the tokenizer's."""
+    context: PositiveInt = Field(default=128, le=2**21)
+    """Places that the model can read at once, the signs around a text included."""
+    layers: PositiveInt = 4
+    """Blocks of attention and feed-forward."""
+    heads: PositiveInt = 4
+    """Attention heads per block; must divide `width`."""
+    width: PositiveInt = 256
+    """Numbers that stand for one token between blocks."""
+    ff_width: NonNegativeInt = 0
+    """Width inside the feed-forward part; 0 takes 4 * width."""
+    parts: PositiveInt = 2
+    """How many texts a row may hold that are told apart by an embedding of their own."""
+    head: Head = "masked"
+    """What stands above the blocks: masked tells hidden tokens; next_sentence also whether one text
+    follows the other; pooled is one layer above the first place; none is nothing."""
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Share of embedding, residual and attention values dropped while training."""
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> Self:
+        if self.width % self.heads:
+            raise ValueError(
+                f"width {self.width} is not a multiple of heads {self.heads}; "
+                f"set width={self.heads * max(1, round(self.width / self.heads))}"
+            )
+        return self
+
+    @property
+    def inside(self) -> int:
+        """Width inside the feed-forward part, with the default resolved."""
+        return self.ff_width or 4 * self.width
+
+    def shape(self) -> str:
+        return f"{self.layers} layers, {self.heads} heads, width {self.width}"
+
+    def build(self) -> "Bert":
+        need_vocab(self.vocab)
+        return Bert(self)
+
+
+class Attention(nn.Module):
+    def __init__(self, settings: BertSettings):
+        super().__init__()
+        self.heads, self.dropout = settings.heads, settings.dropout
+        self.qkv = nn.Linear(settings.width, 3 * settings.width)
+        self.out = nn.Linear(settings.width, settings.width)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        B, T, C = x.shape
+        qkv = self.qkv(x).view(B, T, 3, self.heads, C // self.heads)
+        q, k, v = (part.transpose(1, 2) for part in qkv.unbind(2))  # each (B, H, T, D), not copied
+        rate = self.dropout if self.training else 0.0
+        y = F.scaled_dot_product_attention(q, k, v, mask, rate)  # (B, H, T, D)
+        return self.out(y.transpose(1, 2).reshape(B, T, C))
+
+
+class FeedForward(nn.Module):
+    def __init__(self, settings: BertSettings):
+        super().__init__()
+        self.up = nn.Linear(settings.width, settings.inside)
+        self.down = nn.Linear(settings.inside, settings.width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.down(F.gelu(self.up(x)))
+
+
+class Block(nn.Module):
+    def __init__(self, settings: BertSettings):
+        super().__init__()
+        self.attention = Attention(settings)
+        self.norm1 = nn.LayerNorm(settings.width, EPS)
+        self.ff = FeedForward(settings)
+        self.norm2 = nn.LayerNorm(settings.width, EPS)
+        self.dropout = settings.dropout
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        x = self.norm1(x + self._drop(self.attention(x, mask)))
+        return self.norm2(x + self._drop(self.ff(x)))
+
+    def _drop(self, x: Tensor) -> Tensor:
+        return F.dropout(x, self.dropout) if self.dropout and self.training else x
+
+
+class MaskedHead(nn.Module):
+    """What tells hidden tokens, but for the embedding that it shares with the input."""
+
+    def __init__(self, settings: BertSettings):
+        super().__init__()
+        self.dense = nn.Linear(settings.width, settings.width)
+        self.norm = nn.LayerNorm(settings.width, EPS)
+        self.bias = nn.Parameter(torch.empty(settings.vocab))
+        """(V,)"""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(F.gelu(self.dense(x)))
+
+
+class Bert(NeuralModel):
+    """A stack of blocks above learned embeddings, and a head."""
+
+    def __init__(self, settings: BertSettings):
+        super().__init__()
+        self.settings = settings
+        head, width = settings.head, settings.width
+        self.embed = nn.Embedding(settings.vocab, width)
+        self.positions = nn.Parameter(torch.empty(settings.context, width))
+        self.parts = nn.Parameter(torch.empty(settings.parts, width))
+        self.norm = nn.LayerNorm(width, EPS)
+        self.blocks = nn.ModuleList(Block(settings) for _ in range(settings.layers))
+        self.masked = MaskedHead(settings) if head in ("masked", "next_sentence") else None
+        self.pooler = nn.Linear(width, width) if head in ("next_sentence", "pooled") else None
+        self.follows = nn.Linear(width, 2) if head == "next_sentence" else None
+        self._draw_weights()
+
+    def _draw_weights(self) -> None:
+        """Matrices from N(0, 0.02), biases 0, gains 1 (BERT paper, appendix A.2)."""
+        for name, parameter in self.named_parameters():
+            if parameter.ndim >= 2:
+                nn.init.normal_(parameter, std=0.02)
+            elif name.endswith("bias"):
+                nn.init.zeros_(parameter)
+
+    def hidden(self, batch: Passages) -> Tensor:
+        """The last block's output, (B, T, C) in the working precision; no place sees padding."""
+        B, T = batch.ids.shape
+        check_length(T, self.settings.context)
+        x = self.embed(batch.ids) + self.positions[:T]
+        x = x + (self.parts[0] if batch.parts is None else F.embedding(batch.parts, self.parts))
+        x = self._drop(self.norm(x))
+        hides = torch.zeros((), dtype=x.dtype, device=x.device) - torch.inf
+        mask = torch.where(batch.seen, torch.zeros_like(hides), hides)[:, None, None]  # (B,1,1,T)
+        for block in self.blocks:
+            x = block(x, mask)
+        return x
+
+    def masked_features(self, x: Tensor) -> Tensor:
+        """What scores of hidden tokens are formed from, (N, C) -> (N, C): the scores are this times
+        `output_weight().T` plus `output_bias()`.
+
+        Raises:
+            ShapeError: the model has no such head.
+        """
+        return _need(self.masked, "masked")(x)
+
+    def output_weight(self) -> Tensor:
+        """(V, C), the embedding's."""
+        return self.embed.weight
+
+    def output_bias(self) -> Tensor:
+        """(V,)"""
+        return _need(self.masked, "masked").bias
+
+    def masked_logits(self, batch: Passages) -> Tensor:
+        """Scores of every token at every place, (B, T, V) float32."""
+        x = self.masked_features(self.hidden(batch))
+        return F.linear(x, self.output_weight(), self.output_bias()).float()
+
+    def pooled(self, x: Tensor) -> Tensor:
+        """One vector for a row, made from its first place: hidden (B, T, C) -> (B, C)."""
+        return torch.tanh(_need(self.pooler, "pooled")(x[:, 0]))
+
+    def next_sentence_logits(self, x: Tensor) -> Tensor:
+        """Scores of 'it follows' and 'it does not', in this order: hidden (B, T, C) -> (B, 2)."""
+        return _need(self.follows, "next_sentence")(self.pooled(x)).float()
+
+    def _drop(self, x: Tensor) -> Tensor:
+        rate = self.settings.dropout
+        return F.dropout(x, rate) if rate and self.training else x
+
+    def flops_per_token(self, context: int) -> float:
+        """Floating-point operations of one token's forward pass in a row of `context` places.
+
+        layers * (8*width^2 + 4*width*ff_width + 4*context*width), and at MASKED_FRAC of the places
+        the head that tells hidden tokens, 2*width^2 + 2*width*vocab.
+        """
+        s = self.settings
+        block = 8 * s.width**2 + 4 * s.width * s.inside + 4 * context * s.width
+        head = 2 * s.width**2 + 2 * s.width * s.vocab if self.masked is not None else 0
+        return float(s.layers * block + MASKED_FRAC * head)
+
+    def decays(self, name: str, parameter: nn.Parameter) -> bool:
+        return parameter.ndim >= 2 and name not in ("positions", "parts")
+
+
+def _need(part: _Part | None, head: str) -> _Part:
+    """`part`, which the model must have been given.
+
+    Raises:
+        ShapeError: it has no such head.
+    """
+    if part is None:
+        raise ShapeError(
+            f"this bert has no layers for it above its blocks; take one with model.head={head}"
+        )
+    return part

@@ -1,0 +1,172 @@
+"""BERT: what it promises by itself, and that it is transformers' with the same weights."""
+
+import json
+
+import pytest
+import torch
+
+from lingloom.errors import DataError, ShapeError
+from lingloom.models.bert import BertSettings
+from lingloom.models.port import load_model, save_model
+from lingloom.tokens.batch import Passages
+
+transformers = pytest.importorskip("transformers")
+
+HEADS = ("masked", "next_sentence", "pooled", "none")
+every_head = pytest.mark.parametrize("head", HEADS)
+CLASSES = dict(
+    zip(HEADS, ("BertForMaskedLM", "BertForPreTraining", "BertModel", "BertModel"), strict=True)
+)
+
+
+def settings(**changes):
+    sizes = {"vocab": 37, "context": 24, "layers": 3, "heads": 3, "width": 27, "ff_width": 40}
+    return BertSettings(**{**sizes, **changes})
+
+
+def lively(settings):
+    """A fresh model whose biases and gains are not at their resting places."""
+    torch.manual_seed(3)
+    model = settings.build().eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.1 * torch.randn_like(parameter)
+    return model
+
+
+def passages(context=24, padded=5):
+    """Two rows of two parts each, the second row with padding."""
+    torch.manual_seed(5)
+    ids = torch.randint(37, (2, context))
+    seen = torch.ones(2, context, dtype=torch.bool)
+    seen[1, context - padded :] = False
+    parts = (torch.arange(context) > context // 2).long().expand(2, -1)
+    return Passages(ids, seen, parts)
+
+
+@torch.no_grad()
+def same_answers(ours, theirs):
+    batch = passages()
+    out = theirs(batch.ids, attention_mask=batch.seen.long(), token_type_ids=batch.parts)
+    hidden, head = ours.hidden(batch), ours.settings.head
+    found = {
+        "masked": lambda: {"logits": ours.masked_logits(batch)},
+        "next_sentence": lambda: {
+            "prediction_logits": ours.masked_logits(batch),
+            "seq_relationship_logits": ours.next_sentence_logits(hidden),
+        },
+        "pooled": lambda: {"last_hidden_state": hidden, "pooler_output": ours.pooled(hidden)},
+        "none": lambda: {"last_hidden_state": hidden},
+    }[head]()
+    for name, values in found.items():
+        expected = out[name]
+        if values.ndim == 3:  # what stands at padding means nothing
+            values, expected = values[batch.seen], expected[batch.seen]
+        torch.testing.assert_close(values, expected, rtol=1e-5, atol=1e-5)
+
+
+@every_head
+def test_our_folder_opens_in_transformers_with_the_same_answers(head, tmp_path):
+    ours = lively(settings(head=head))
+    save_model(ours, tmp_path)
+    theirs, report = getattr(transformers, CLASSES[head]).from_pretrained(
+        tmp_path, output_loading_info=True
+    )
+    missing = {name for name in report["missing_keys"] if not name.startswith("pooler")}
+    assert not missing and not report["unexpected_keys"] and not report["mismatched_keys"]
+    assert bool(report["missing_keys"]) == (head == "none")
+    same_answers(ours, theirs.eval())
+
+
+@every_head
+def test_their_folder_opens_here_with_the_same_answers(head, tmp_path):
+    torch.manual_seed(7)
+    config = transformers.BertConfig(
+        vocab_size=37,
+        max_position_embeddings=24,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        hidden_size=18,
+        intermediate_size=26,
+    )
+    theirs = getattr(transformers, CLASSES[head])(config).eval()
+    with torch.no_grad():
+        for parameter in theirs.parameters():
+            parameter += 0.1 * torch.randn_like(parameter)
+    theirs.save_pretrained(tmp_path)
+    ours = load_model(tmp_path)
+    assert ours.settings.head == {"none": "pooled"}.get(head, head)
+    same_answers(ours, theirs)
+
+
+@every_head
+def test_what_is_saved_and_loaded_is_the_same(head, tmp_path):
+    ours = lively(settings(head=head))
+    save_model(ours, tmp_path)
+    again = load_model(tmp_path)
+    assert again.settings == ours.settings
+    assert torch.equal(ours.hidden(passages()), again.hidden(passages()))
+
+
+def test_layer_norms_of_the_first_published_files_are_read(tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    ours = lively(settings())
+    save_model(ours, tmp_path)
+    file = tmp_path / "model.safetensors"
+    old = {"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"}
+    tensors = load_file(file)
+    for name in list(tensors):
+        for now, then in old.items():
+            if name.endswith(now):
+                tensors[name.removesuffix(now) + then] = tensors.pop(name)
+    assert any("gamma" in name for name in tensors)
+    save_file(tensors, file)
+    assert torch.equal(load_model(tmp_path).hidden(passages()), ours.hidden(passages()))
+
+
+@torch.no_grad()
+def test_padding_changes_nothing():
+    model, batch = lively(settings()), passages()
+    short = Passages(batch.ids[1:, :19], batch.seen[1:, :19], batch.parts[1:, :19])
+    torch.testing.assert_close(model.hidden(batch)[1, :19], model.hidden(short)[0])
+
+
+@torch.no_grad()
+def test_every_place_sees_both_directions():
+    model, batch = lively(settings()), passages()
+    for place in (0, 10):
+        ids = batch.ids.clone()
+        ids[0, place] = (ids[0, place] + 1) % 37
+        changed = Passages(ids, batch.seen, batch.parts)
+        apart = (model.hidden(changed) - model.hidden(batch))[0].abs().amax(-1)
+        assert (apart > 1e-6).all()
+
+
+@torch.no_grad()
+def test_the_part_of_a_place_matters_and_none_stands_for_the_first():
+    model, batch = lively(settings()), passages()
+    alone = Passages(batch.ids, batch.seen)
+    first = Passages(batch.ids, batch.seen, torch.zeros_like(batch.parts))
+    torch.testing.assert_close(model.hidden(alone), model.hidden(first))
+    assert not torch.allclose(model.hidden(alone), model.hidden(batch))
+
+
+def test_too_many_places_and_a_missing_head_are_told():
+    model = lively(settings(head="none"))
+    with pytest.raises(ShapeError, match=r"25 tokens do not fit model\.context 24"):
+        model.hidden(passages(25))
+    with pytest.raises(ShapeError, match=r"take one with model\.head=masked"):
+        model.masked_logits(passages())
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("hidden_act", "gelu_new"), ("position_embedding_type", "relative_key"), ("is_decoder", True)],
+)
+def test_what_we_cannot_run_exactly_is_refused_by_field(field, value, tmp_path):
+    save_model(lively(settings()), tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {field: value}))
+    with pytest.raises(DataError, match=f"field '{field}' is "):
+        load_model(tmp_path)
