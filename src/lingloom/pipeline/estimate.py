@@ -27,21 +27,37 @@ def plan_recipe(recipe: Recipe, *, probe_s: float = 5.0) -> Plan:
     Raises:
         RecipeError, MissingError: `text.read` names what is not there.
     """
+    figures, vocab = figures_of(recipe), vocab_of(recipe)
+    model, baseline = (_with_vocab(m, vocab) for m in (recipe.model, recipe.baseline))
+    limits = Limits.here(Path(recipe.out or "."))
+    return make_plan(model, recipe.train, figures, limits, baseline=baseline, probe_s=probe_s)
+
+
+def figures_of(recipe: Recipe) -> TextFigures:
+    """How much text `recipe` names, from the sizes of its files.
+
+    Raises:
+        RecipeError, MissingError: `text.read` names what is not there.
+    """
     size, held = text_bytes(recipe.text), recipe.text.heldout_frac
-    tokens: Any = recipe.tokens
-    if isinstance(tokens, StoredSettings):  # what it is like is known
-        tokens = open_tokenizer(tokens.folder)
-    rates = typical_rates(tokens.kind)
+    rates = typical_rates(_tokenizer(recipe).kind)
     if recipe.text.dedup:  # up to half of what is read may be dropped
         per = rates.bytes_per_token
         rates = replace(rates, bytes_per_token=Band(per.value, per.low, 2 * per.high))
-    figures = TextFigures(
-        size * (1 - held), size * held, eval_tokens=EVALUATION_TOKENS, rates=rates
-    )
+    return TextFigures(size * (1 - held), size * held, eval_tokens=EVALUATION_TOKENS, rates=rates)
+
+
+def vocab_of(recipe: Recipe) -> int:
+    """Size of the vocabulary that the models will have; supposed, where the text decides."""
+    tokens = _tokenizer(recipe)
     extra = len(objective_of(recipe.model, recipe.train).extra_tokens())  # type: ignore[arg-type]
-    model, baseline = (_with_vocab(m, tokens, extra) for m in (recipe.model, recipe.baseline))
-    limits = Limits.here(Path(recipe.out or "."))
-    return make_plan(model, recipe.train, figures, limits, baseline=baseline, probe_s=probe_s)
+    return int(getattr(tokens, "vocab", 0) or VOCAB.get(tokens.kind, 0)) + extra
+
+
+def _tokenizer(recipe: Recipe) -> Any:
+    """The tokenizer's settings; the tokenizer itself where it is stored, so that it is known."""
+    tokens: Any = recipe.tokens
+    return open_tokenizer(tokens.folder) if isinstance(tokens, StoredSettings) else tokens
 
 
 def compare_with_outcome(plan: Plan, run: RunFolder, data: Data) -> list[Row]:
@@ -58,8 +74,5 @@ def compare_with_outcome(plan: Plan, run: RunFolder, data: Data) -> list[Row]:
     return compare(plan, outcome)
 
 
-def _with_vocab(model: Any, tokens: Any, extra: int) -> Any:
-    if model is None or model.vocab:
-        return model
-    vocab = getattr(tokens, "vocab", 0) or VOCAB.get(tokens.kind, 0)
-    return model.model_copy(update={"vocab": vocab + extra})
+def _with_vocab(model: Any, vocab: int) -> Any:
+    return model if model is None or model.vocab else model.model_copy(update={"vocab": vocab})

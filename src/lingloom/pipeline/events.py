@@ -5,7 +5,17 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Stage = Literal[
-    "plan", "corpus", "text", "tokenizer", "shards", "baseline", "train", "measure", "report"
+    "plan",
+    "corpus",
+    "text",
+    "tokenizer",
+    "shards",
+    "baseline",
+    "train",
+    "measure",
+    "report",
+    "ladder",
+    "rung",
 ]
 
 
