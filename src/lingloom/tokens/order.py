@@ -41,6 +41,11 @@ def draw(limit: int, *keys: int) -> int:
     return int(state[0]) % limit
 
 
+def numbers(count: int, key: int) -> np.ndarray:
+    """`count` numbers below 2**64 that `key` alone decides, (count,) uint64; all equally likely."""
+    return _scramble(np.arange(count, dtype=np.uint64) + np.uint64(draw(1 << 64, key)))
+
+
 def _network(x: np.ndarray, high: int, low: int, secrets: list[np.uint64]) -> np.ndarray:
     """One pass; the halves have `high` and `low` bits and change places each round."""
     left, right = x >> np.uint64(low), x & np.uint64((1 << low) - 1)
