@@ -17,7 +17,7 @@ from .models.model import need_carrying
 from .settings import AnyKind, Kinds, Settings
 from .text.read import TextSettings
 from .tokens.kinds import TOKENIZERS
-from .train.objectives.objective import objective_of
+from .train.objectives.objective import need_targets_in, objective_of
 from .train.settings import TrainSettings
 
 _TOKENS = Kinds(TOKENIZERS, "bpe")
@@ -48,7 +48,8 @@ class Recipe(Settings):
 
     @model_validator(mode="after")
     def _sections_fit_together(self) -> Self:
-        objective_of(self.model, self.train)  # type: ignore[arg-type]
+        objective = objective_of(self.model, self.train)  # type: ignore[arg-type]
+        need_targets_in(self.text, objective)
         if self.train.packing == "carried":
             need_carrying(self.model, "train.packing=carried")
         if self.measure.carried:

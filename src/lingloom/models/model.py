@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ..errors import RecipeError
 from ..settings import Settings
-from ..tokens.batch import Batch
+from ..tokens.batch import Batch, PairBatch
 
 
 class LanguageModel(Protocol):
@@ -95,6 +95,51 @@ class CausalModel(WritingModel):
     def step(self, ids: Tensor, cache: Any) -> Tensor:
         """Read `ids` (B, T) behind the cache, in evaluation mode; what follows: (B, V) float32."""
         raise NotImplementedError
+
+
+class PairModel(WritingModel):
+    """Base of the families that write a text after reading another.
+
+    Shapes: S tokens of a source, T of a target.
+    """
+
+    def hidden(self, batch: PairBatch) -> Tensor:
+        raise NotImplementedError
+
+    def encode(self, source: Tensor, source_seen: Tensor) -> Any:
+        """What a source (B, S) says, in the words of the model; made once, however much is written.
+
+        Args:
+            source: ids, padded on the right.
+            source_seen: (B, S) bool, False in the padding.
+
+        Raises:
+            ShapeError: it is longer than the model's context.
+        """
+        raise NotImplementedError
+
+    def new_cache(self, memory: Any, batch: int, length: int) -> "PairCache":
+        """Room to write targets of up to `length` tokens for the `batch` sources of `memory`.
+
+        Raises:
+            ShapeError: `length` is more than the model's context.
+        """
+        raise NotImplementedError
+
+    def step(self, ids: Tensor, cache: Any) -> Tensor:
+        """Read `ids` (B, T) of the target behind the cache, in evaluation mode; what follows:
+        (B, V) float32."""
+        raise NotImplementedError
+
+
+class PairCache(Protocol):
+    """What a `PairModel` remembers while it writes."""
+
+    def pick(self, rows: Tensor) -> None:
+        """Go on with these of its rows, (rows,) int64, in this order; a row may come several times.
+
+        A beam search keeps some beginnings and drops others in this way.
+        """
 
 
 class ModelSettings(Settings):

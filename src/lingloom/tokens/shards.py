@@ -86,6 +86,11 @@ class Shards:
         after = int(self._rows["start"][index + 1]) if index < last else self.tokens
         return self.ids(first, after - 1)
 
+    def starts(self) -> np.ndarray:
+        """The first token of each document, and the end of the last one's END, (documents + 1,)
+        int64."""
+        return np.append(self._rows["start"], self.tokens)
+
     def document_bytes(self, index: int) -> int:
         """UTF-8 bytes of its text."""
         return int(self._rows["text_bytes"][index])

@@ -1,5 +1,6 @@
 """The objectives: a newcomer adds its row here and its file beside this one."""
 
 OBJECTIVES = {
+    "pairs": "train.objectives.pairs:PairsSettings",
     "next_token": "train.objectives.next_token:NextTokenSettings",
 }

@@ -6,13 +6,14 @@ micro-batches hold different numbers of targets, so the loop divides once, by th
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
 from ...errors import RecipeError
 from ...models.model import ModelSettings
 from ...settings import Kinds, Settings
+from ...text.read import TextSettings
 from ...tokens.batch import Rows
 from ...tokens.reading import Order, Reading
 from ..settings import TrainSettings
@@ -24,6 +25,9 @@ Objective = Callable[[Any, Any], tuple[Tensor, int]]
 
 class ObjectiveSettings(Settings):
     """What is learnt from what."""
+
+    learns_targets: ClassVar[bool] = False
+    """Whether it learns from the targets of texts."""
 
     def loss(self, model: Any, rows: Any, label_smoothing: float = 0.0) -> tuple[Tensor, int]:
         """Summed loss in nats, and the number of targets."""
@@ -59,6 +63,27 @@ class ObjectiveSettings(Settings):
             context: places of each.
         """
         raise NotImplementedError
+
+
+def need_targets_in(text: TextSettings, objective: ObjectiveSettings) -> None:
+    """Refuse to learn from targets that the text does not have, and targets that nothing learns
+    from.
+
+    Raises:
+        RecipeError: one of the two.
+    """
+    kind = objective.kind  # type: ignore[attr-defined]
+    if objective.learns_targets and not text.target_field:
+        raise RecipeError(
+            f"text.target_field: objective {kind} learns to write a target for each text, and no "
+            "field is named; set text.target_field to the field that holds it, of a file of jsonl, "
+            "csv, tsv or parquet"
+        )
+    if text.target_field and not objective.learns_targets:
+        raise RecipeError(
+            f"text.target_field: objective {kind} reads no targets; leave text.target_field "
+            f"'{text.target_field}' out, or choose a model or train.objective.kind that writes them"
+        )
 
 
 def objective_of(model: ModelSettings, train: TrainSettings) -> ObjectiveSettings:
