@@ -146,5 +146,7 @@ def test_an_end_that_is_named_in_the_folder_is_taken(tmp_path):
 
 def test_others_tokenizers_of_other_kinds_are_refused(tmp_path):
     library = tokenizers.Tokenizer(tokenizers.models.WordLevel({"a": 0}, unk_token="a"))
-    with pytest.raises(DataError, match="not byte-level BPE, the only kind that is read without"):
+    with pytest.raises(
+        DataError, match="neither byte-level BPE nor BERT's WordPiece, which are read without"
+    ):
         adopt(tmp_path, library.to_str())

@@ -14,7 +14,7 @@ import tokenizers
 
 from ..errors import DataError
 from .library import LibraryTokenizer
-from .tokenizer import Tokenizer
+from .tokenizer import MASK, MASKS, Tokenizer
 
 KEPT = "extra"
 """Where tokens.json names them."""
@@ -29,6 +29,8 @@ def with_extra(tokenizer: Tokenizer, names: Sequence[str]) -> Tokenizer:
     base = tokenizer.base if isinstance(tokenizer, ExtendedTokenizer) else tokenizer
     assert isinstance(base, LibraryTokenizer)
     special = {token.content for token in base.library.get_added_tokens_decoder().values()}
+    if not special.isdisjoint(MASKS):
+        special.add(MASK)
     there = tokenizer.names if isinstance(tokenizer, ExtendedTokenizer) else ()
     for name in names:
         if name not in special and base.id_of(name) is not None:

@@ -16,9 +16,10 @@ from .characters import most_frequent
 from .library import LibraryTokenizer, check_text, check_vocab, names_of, with_end
 from .sample import sample
 from .spaces import HAN, joined
-from .tokenizer import UNKNOWN, TokenizerSettings
+from .tokenizer import END, UNKNOWN, TokenizerSettings
 
-_CONTINUES = "##"
+CONTINUES = "##"
+"""Begins the name of a piece that goes on with a word."""
 _ALONE = re.compile(f"[{HAN}!-/:-@[-`{{-~]")
 
 
@@ -48,14 +49,14 @@ class WordPieceSettings(TokenizerSettings):
         library = self._library({})
         first, further = _alphabet(found, library.normalizer, self.vocab - 2)
         # Given in advance, as the trainer would number them differently on every run.
-        further = [_CONTINUES + character for character in further]
+        further = [CONTINUES + character for character in further]
         trainer = trainers.WordPieceTrainer(
             vocab_size=self.vocab - 1,
             min_frequency=self.min_count,
             initial_alphabet=first,
             limit_alphabet=len(first),
             special_tokens=[UNKNOWN, *further],
-            continuing_subword_prefix=_CONTINUES,
+            continuing_subword_prefix=CONTINUES,
             show_progress=False,
         )
         library.train_from_iterator(found, trainer, len(found))
@@ -67,12 +68,13 @@ class WordPieceSettings(TokenizerSettings):
         library = tokenizers.Tokenizer(model)
         library.normalizer = normalizers.BertNormalizer(lowercase=self.lowercase)
         library.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-        library.decoder = decoders.WordPiece(prefix=_CONTINUES, cleanup=False)
+        library.decoder = decoders.WordPiece(prefix=CONTINUES, cleanup=False)
         return library
 
     @classmethod
     def opened(cls, library: tokenizers.Tokenizer, kept: Mapping[str, Any]) -> "WordPieceTokenizer":
-        return WordPieceTokenizer(library)
+        end, unknown = kept.get("end", END), kept.get("unknown", UNKNOWN)
+        return WordPieceTokenizer(library, str(end), str(unknown))
 
 
 def _alphabet(
@@ -98,12 +100,26 @@ def _alphabet(
 
 
 class WordPieceTokenizer(LibraryTokenizer):
-    """WordPiece; pieces that continue a word are marked ## in `tokenizer.json`."""
+    """WordPiece; pieces that continue a word are marked ## in `tokenizer.json`.
 
-    def __init__(self, library: tokenizers.Tokenizer):
+    Args:
+        library: as `tokenizer.json` keeps it.
+        end: name of the token that ends a document.
+        unknown: name of the token for what has no pieces.
+    """
+
+    def __init__(self, library: tokenizers.Tokenizer, end: str = END, unknown: str = UNKNOWN):
         self.names = names_of(library)
-        spelt = [b"", *(n.removeprefix(_CONTINUES).encode() for n in self.names[1:-1]), b""]
-        super().__init__("wordpiece", library, spelt, unknown=0, lossless=False)
+        self.special = set(library.get_added_tokens_decoder())
+        """Ids that stand for no text."""
+        lost = self.names.index(unknown)
+        spelt = [n.removeprefix(CONTINUES).encode() for n in self.names]
+        for index in {lost, *self.special}:
+            spelt[index] = b""
+        super().__init__("wordpiece", library, spelt, lost, lossless=False, end=end)
+        self.special.discard(lost)
+        if end != END:
+            self.kept = {"end": end, "unknown": unknown}
 
     def decode(self, ids: Sequence[int]) -> str:
         """Words joined by single spaces, except beside Chinese; an unknown word is `<unk>`."""
@@ -112,9 +128,9 @@ class WordPieceTokenizer(LibraryTokenizer):
     def decode_bytes(self, ids: Sequence[int]) -> bytes:
         """As `decode`, with a space after the last word."""
         words: list[str] = []
-        for name in (self.names[i] for i in ids if i != self.end):
-            if name.startswith(_CONTINUES) and words:
-                words[-1] += name.removeprefix(_CONTINUES)
+        for name in (self.names[i] for i in ids if i not in self.special):
+            if name.startswith(CONTINUES) and words:
+                words[-1] += name.removeprefix(CONTINUES)
             else:
                 words.append(name)
         return joined(words).encode()

@@ -19,6 +19,11 @@ END = "<|end|>"
 UNKNOWN = "<unk>"
 PAD = "<pad>"
 MASK = "<mask>"
+MASKS = (MASK, "[MASK]")
+"""Names of what stands in the place of a hidden token: ours, and that of others."""
+BEGINS = ("[CLS]", "<s>")
+"""Names under which others keep what stands before a text that is read in both directions; in our
+tokenizers END stands there."""
 
 
 class Tokenizer(Protocol):
@@ -79,3 +84,15 @@ class TokenizerSettings(Settings):
         """The tokenizer that was stored as `library` and `kept`, the rest of `tokens.json` and the
         `folder` where both lie."""
         raise NotImplementedError
+
+
+def special_id(tokenizer: Tokenizer, names: Iterable[str]) -> int | None:
+    """The id of the first of `names` that is a token without text there; None where none is."""
+    ids = (tokenizer.id_of(name) for name in names)
+    return next((i for i in ids if i is not None and not tokenizer.token_bytes[i]), None)
+
+
+def signs(tokenizer: Tokenizer) -> tuple[int, int]:
+    """Ids of what stands before and behind a text that is read in both directions."""
+    begin = special_id(tokenizer, BEGINS)
+    return tokenizer.end if begin is None else begin, tokenizer.end
