@@ -17,7 +17,7 @@ from .models.model import need_carrying
 from .settings import AnyKind, Kinds, Settings
 from .text.read import TextSettings
 from .tokens.kinds import TOKENIZERS
-from .train.objectives.objective import need_targets_in, objective_of
+from .train.objectives.objective import need_labels_in, need_targets_in, objective_of
 from .train.settings import TrainSettings
 
 _TOKENS = Kinds(TOKENIZERS, "bpe")
@@ -50,6 +50,7 @@ class Recipe(Settings):
     def _sections_fit_together(self) -> Self:
         objective = objective_of(self.model, self.train)  # type: ignore[arg-type]
         need_targets_in(self.text, objective)
+        need_labels_in(self.text, objective)
         if self.train.packing == "carried":
             need_carrying(self.model, "train.packing=carried")
         if self.measure.carried:

@@ -3,13 +3,16 @@
 Shapes: B sequences, T tokens, C width, V vocabulary.
 """
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Protocol
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ..errors import RecipeError
 from ..settings import Settings
-from ..tokens.batch import Batch, PairBatch
+from ..tokens.batch import IGNORE, Batch, PairBatch, Passages
+from ..tokens.tokenizer import Tokenizer
 
 
 class LanguageModel(Protocol):
@@ -62,6 +65,43 @@ class NeuralModel(nn.Module):
         """Weights of which single rows are looked up or scored, rather than multiplied as a whole;
         some optimizers treat them differently."""
         return [m.weight for m in self.modules() if isinstance(m, nn.Embedding)]
+
+
+class LabelModel(NeuralModel):
+    """Base of the families that say what a text is, or what each of its words is.
+
+    Shapes: L labels. Where `rows.targets` is given, words are told; its IGNORE marks the places
+    that are not the first token of a word.
+    """
+
+    def label_scores(self, hidden: Tensor, rows: Passages) -> Tensor:
+        """Scores of every label in float32, natural-log scale, not normalised: (B, L) of texts;
+        (B, T, L) where words are told."""
+        raise NotImplementedError
+
+    def tag_nats(self, scores: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
+        """What the labels of all words cost together, in nats.
+
+        Args:
+            scores: (B, T, L), as `label_scores` gives them.
+            targets: (B, T) int64, or IGNORE.
+            label_smoothing: share of a label's probability spread over all of them.
+        """
+        return F.cross_entropy(
+            scores.flatten(0, 1),
+            targets.flatten(),
+            ignore_index=IGNORE,
+            reduction="sum",
+            label_smoothing=label_smoothing,
+        )
+
+    def tag_chances(self, scores: Tensor, words: Tensor) -> Tensor:
+        """Probability of each label at each place, (B, T, L); of use where `words` (B, T) bool."""
+        return scores.softmax(-1)
+
+    def best_tags(self, scores: Tensor, words: Tensor) -> Tensor:
+        """The labels to give, (B, T) int64; of use where `words` (B, T) bool."""
+        return scores.argmax(-1)
 
 
 class WritingModel(NeuralModel):
@@ -150,6 +190,14 @@ class ModelSettings(Settings):
     carries: ClassVar[bool] = False
     """Whether the family can start a row from the state in which it left another."""
 
+    def signs(self, tokenizer: Tokenizer) -> tuple[Sequence[int], Sequence[int]]:
+        """Ids that stand before each text of which labels are told, and those behind it.
+
+        Raises:
+            DataError: the tokenizer has no such tokens.
+        """
+        return (), ()
+
     def shape(self) -> str:
         """How large it is, in the words of a report."""
         raise NotImplementedError
@@ -173,6 +221,19 @@ def need_carrying(model: Any, key: str) -> None:
         raise RecipeError(
             f"{key}: model.kind {model.kind} has no state to carry from one row to the next; "
             f"leave {key.partition('=')[0]} out, or set model.kind=rnn"
+        )
+
+
+def need_labels(labels: int) -> None:
+    """Refuse to build a model before its labels are known.
+
+    Raises:
+        RecipeError: `labels` is 0, which stands for those of the data.
+    """
+    if not labels:
+        raise RecipeError(
+            "model.labels: 0 stands for the labels of the data, and no data are known here; set "
+            "model.labels to the number of labels"
         )
 
 

@@ -24,10 +24,10 @@ from ..tokens.tokenizer import END, MASK, PAD, UNKNOWN
 from .layout.config import Config
 from .layout.family import Family
 from .layout.kinds import SELF, kind_of, layout_of, model_types
-from .model import LanguageModel, NeuralModel
+from .model import LanguageModel, NeuralModel, PairModel
 from .weights import TORCH, Entry, Reader, read_headers, write
 
-TOKENIZER_FILES = ("tokenizer.json", "tokens.json", "tagger.safetensors")
+TOKENIZER_FILES = ("tokenizer.json", "tokens.json", "tagger.safetensors", "labels.json")
 
 
 # --------------------------------------------------------------------------- out
@@ -83,6 +83,8 @@ def _write_model(model: NeuralModel, folder: Path, dtype: torch.dtype) -> None:
             shapes[family.stored_as(name)] = shape
     write(folder / "model.safetensors", shapes, _tensors(model, family), dtype)
     ends = {"bos_token_id": end, "eos_token_id": end}
+    if isinstance(model, PairModel) and end is not None:  # a target is written behind END
+        ends |= {"decoder_start_token_id": end, "pad_token_id": end}
     config = {
         "architectures": [family.architecture],
         "model_type": family.model_type or settings.kind,

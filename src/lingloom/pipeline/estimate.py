@@ -19,6 +19,8 @@ EVALUATION_TOKENS = 1 << 16
 """Held-out tokens behind each point of the curve; the final scores use all of them."""
 VOCAB = {"bytes": 257, "characters": 4000, "words": 30000}
 """Supposed size of a vocabulary that only the text decides."""
+LABELS = 10
+"""The same for a number of labels."""
 
 
 def plan_recipe(recipe: Recipe, *, probe_s: float = 5.0) -> Plan:
@@ -29,6 +31,7 @@ def plan_recipe(recipe: Recipe, *, probe_s: float = 5.0) -> Plan:
     """
     figures, vocab = figures_of(recipe), vocab_of(recipe)
     model, baseline = (_with_vocab(m, vocab) for m in (recipe.model, recipe.baseline))
+    model = _with_labels(model, recipe)
     limits = Limits.here(Path(recipe.out or "."))
     return make_plan(model, recipe.train, figures, limits, baseline=baseline, probe_s=probe_s)
 
@@ -72,6 +75,12 @@ def compare_with_outcome(plan: Plan, run: RunFolder, data: Data) -> list[Row]:
         parameters=facts.get("parameters"),
     )
     return compare(plan, outcome)
+
+
+def _with_labels(model: Any, recipe: Recipe) -> Any:
+    if not objective_of(model, recipe.train).labels_of or model.labels:
+        return model
+    return model.model_copy(update={"labels": LABELS})
 
 
 def _with_vocab(model: Any, vocab: int) -> Any:

@@ -10,6 +10,7 @@ Stage = Literal[
     "text",
     "tokenizer",
     "shards",
+    "labels",
     "baseline",
     "train",
     "measure",

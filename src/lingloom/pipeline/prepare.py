@@ -4,6 +4,7 @@ data/set_aside.jsonl   lines and rows that could not be read, and why
 data/dropped.jsonl     documents that were left out, and why
 data/tokenizer.json    and tokens.json beside it
 data/train-*, heldout-*, index.json
+data/labels.json       and train.labels.bin, heldout.labels.bin, where text has labels
 data/figures.json      what was read, kept and dropped; written last: with it the data are whole
 """
 
@@ -12,7 +13,7 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ..errors import DataError
 from ..recipe import Recipe
@@ -24,10 +25,12 @@ from ..text.prepare import prepare as read_clean_split
 from ..text.setaside import JsonlSink
 from ..text.spool import read_spool, write_spool
 from ..tokens.extra import with_extra
+from ..tokens.labels import Labels, LabelSet, never_learnt, write_labels
 from ..tokens.open import open_tokenizer
 from ..tokens.reading import Reading
 from ..tokens.shards import Shards
 from ..tokens.tokenizer import Tokenizer
+from ..tokens.word_by_word import WordByWord
 from ..tokens.write import ShardStats, write_shards
 from ..train.objectives.objective import objective_of
 from .events import Event
@@ -54,11 +57,18 @@ class Data:
     """What was read, dropped and set aside."""
     beside: dict[str, Shards] = field(default_factory=dict)
     """Split -> the targets of its texts, where they have some."""
+    labels: dict[str, Labels] = field(default_factory=dict)
+    """Split -> the labels of its texts, where they have some."""
+
+    @property
+    def label_set(self) -> LabelSet | None:
+        """The labels that are to be told apart, where texts have some."""
+        return self.labels["train"].set if self.labels else None
 
     def reading(self, split: str) -> Reading:
         """What an objective learns from: 'train' or 'heldout'."""
         texts = self.train if split == "train" else self.heldout
-        return Reading(texts, self.tokenizer, self.beside.get(split))
+        return Reading(texts, self.tokenizer, self.beside.get(split), self.labels.get(split))
 
 
 def open_data(run: RunFolder) -> Data:
@@ -80,7 +90,12 @@ def open_data(run: RunFolder) -> Data:
         for split in SPLITS
         if figures.get("targets")
     }
-    return Data(run.data, tokenizer, train, heldout, figures, beside)
+    labels = {
+        split: Labels(run.data, split, texts)
+        for split, texts in zip(SPLITS, (train, heldout), strict=True)
+        if figures.get("labels")
+    }
+    return Data(run.data, tokenizer, train, heldout, figures, beside, labels)
 
 
 def prepare(recipe: Recipe, run: RunFolder) -> Generator[Event, None, Data]:
@@ -102,7 +117,7 @@ def prepare(recipe: Recipe, run: RunFolder) -> Generator[Event, None, Data]:
             documents = partial(read_spool, spool)
             figures = yield from _read(recipe, run, spool)
         tokenizer = yield from _train_tokenizer(recipe, run, documents)
-        yield from _write(tokenizer, run, documents)
+        yield from _write(recipe, tokenizer, run, documents)
     finally:
         spool.unlink(missing_ok=True)
     run.write_json(FIGURES, figures)
@@ -155,7 +170,10 @@ def _read(recipe: Recipe, run: RunFolder, spool: Path) -> Generator[Event, None,
         JsonlSink(run.data / "dropped.jsonl") as dropped,
         JsonlSink(run.data / "set_aside.jsonl") as set_aside,
     ):
-        documents = read_clean_split(recipe.text, dropped, set_aside, stats)
+        word_labels = _labels_of(recipe) == "word"
+        documents = read_clean_split(
+            recipe.text, dropped, set_aside, stats, word_labels=word_labels
+        )
         for size in write_spool(documents, spool):
             read += size
             yield Event("text", "progress", {"text_bytes": read})
@@ -166,7 +184,10 @@ def _read(recipe: Recipe, run: RunFolder, spool: Path) -> Generator[Event, None,
                 f"'{split}'; {remedy} text.heldout_frac (now {recipe.text.heldout_frac:g}) or read "
                 "more text"
             )
-    figures = stats.as_dict() | {"targets": bool(recipe.text.target_field)}
+    figures = stats.as_dict() | {
+        "targets": bool(recipe.text.target_field),
+        "labels": recipe.text.labelled,
+    }
     yield Event("text", "end", figures | {"seconds_s": time.perf_counter() - begun})
     return figures
 
@@ -188,12 +209,26 @@ def _train_tokenizer(
     return tokenizer
 
 
-def _write(tokenizer: Tokenizer, run: RunFolder, documents: Documents) -> Iterator[Event]:
+def _write(
+    recipe: Recipe, tokenizer: Tokenizer, run: RunFolder, documents: Documents
+) -> Iterator[Event]:
     yield Event("shards", "begin")
     begun, stats = time.perf_counter(), ShardStats()
-    for stats in write_shards(_with_targets(documents()), tokenizer, run.data):
+    of, words = _labels_of(recipe), WordByWord(tokenizer)
+    encode = words if of == "word" else None
+    for stats in write_shards(_with_targets(documents()), tokenizer, run.data, encode=encode):
         yield Event("shards", "progress", {"tokens": stats.tokens})
     yield Event("shards", "end", {"tokens": stats.tokens, "seconds_s": time.perf_counter() - begun})
+    if of:
+        labels = write_labels(documents(), of, run.data, words)
+        facts = {"of": of, "labels": len(labels.names), "never_learnt": never_learnt(run.data)}
+        yield Event("labels", "end", facts)
+
+
+def _labels_of(recipe: Recipe) -> Literal["", "text", "word"]:
+    """What has labels that are learnt."""
+    model: Any = recipe.model
+    return objective_of(model, recipe.train).labels_of
 
 
 def _with_targets(documents: Iterator[tuple[str, Document]]) -> Iterator[tuple[str, Document]]:

@@ -22,6 +22,8 @@ from ..plan.plan import Plan
 from ..recipe import Recipe
 from ..runs import RunFolder, write_whole
 from ..settings import Settings
+from ..text.setaside import listed
+from ..tokens.labels import LabelSet
 from ..tokens.reading import Order
 from ..tokens.tokenizer import Tokenizer
 from ..train import loop
@@ -123,7 +125,7 @@ def _carry_on(
     """Every stage, in order; `run` is locked."""
     data = yield from prepare(recipe, run)
     release_memory()
-    recipe = with_vocab(recipe, data.tokenizer)
+    recipe = with_vocab(recipe, data.tokenizer, data.label_set)
     write_whole(run.recipe, to_yaml(recipe))
     stopped = False
     if recipe.baseline is not None:
@@ -151,11 +153,12 @@ def _note_costs(run: RunFolder, begun: float) -> None:
     )
 
 
-def with_vocab(recipe: Recipe, tokenizer: Tokenizer) -> Recipe:
-    """`recipe` with the models' vocabulary settled.
+def with_vocab(recipe: Recipe, tokenizer: Tokenizer, labels: LabelSet | None = None) -> Recipe:
+    """`recipe` with the models' vocabulary settled, and the labels of what is to tell some.
 
     Raises:
-        RecipeError: a vocabulary is set that is smaller than the tokenizer's.
+        RecipeError: a vocabulary is set that is smaller than the tokenizer's; or a number of labels
+            that is not the data's.
     """
 
     def settle(key: str, settings: Any) -> Any:
@@ -169,6 +172,8 @@ def with_vocab(recipe: Recipe, tokenizer: Tokenizer) -> Recipe:
         update: dict[str, Any] = {"vocab": settings.vocab or tokenizer.vocab}
         if "end" in type(settings).model_fields:
             update["end"] = tokenizer.end
+        if labels is not None and key == "model":
+            update |= _settled_labels(settings, labels)
         return settings.model_copy(update=update)
 
     return recipe.model_copy(
@@ -177,6 +182,17 @@ def with_vocab(recipe: Recipe, tokenizer: Tokenizer) -> Recipe:
             "baseline": settle("baseline", recipe.baseline),
         }
     )
+
+
+def _settled_labels(settings: Any, labels: LabelSet) -> dict[str, Any]:
+    if settings.labels not in (0, len(labels.names)):
+        raise RecipeError(
+            f"model.labels: {settings.labels}, but the text has {len(labels.names)} labels "
+            f"({listed(labels.names)}); leave it out"
+        )
+    names = {"label_names": list(labels.names)}
+    wants_names = "label_names" in type(settings).model_fields
+    return {"labels": len(labels.names)} | (names if wants_names else {})
 
 
 # --------------------------------------------------------------------------- counting

@@ -21,6 +21,10 @@ _BATCH_CHARS = 1 << 16
 """Documents are looked up among the digests together, in batches of about this size."""
 
 
+UNEVEN = "words and labels differ in number"
+"""Why a document with a label for each word is dropped: cleaning may take a word away."""
+
+
 @dataclass
 class TextStats:
     """What came in and what became of it; complete when `prepare` has ended."""
@@ -84,7 +88,12 @@ class TextStats:
 
 
 def prepare(
-    settings: TextSettings, dropped: Sink, set_aside: Sink, stats: TextStats | None = None
+    settings: TextSettings,
+    dropped: Sink,
+    set_aside: Sink,
+    stats: TextStats | None = None,
+    *,
+    word_labels: bool = False,
 ) -> Iterator[tuple[str, Document]]:
     """(split, cleaned document) of every document that is kept, in the order of reading.
 
@@ -94,6 +103,8 @@ def prepare(
             the cleaned one, whole.
         set_aside: takes {file, line, reason, bytes, hex} of each line that cannot be read.
         stats: filled on the way.
+        word_labels: whether a label holds one for each word, divided by blanks; a document whose
+            numbers of words and labels differ is dropped.
 
     Raises:
         RecipeError, DataError, MissingError: as `documents`; also when nothing is kept.
@@ -101,7 +112,7 @@ def prepare(
     stats = stats if stats is not None else TextStats()
     with SeenDigests(settings.dedup_memory_mb << 20) as seen:
         for batch in _batches(documents(settings, set_aside, stats.files)):
-            yield from _judge(batch, settings, seen, dropped, stats)
+            yield from _judge(batch, settings, seen, dropped, stats, word_labels)
     stats.check()
     if not stats.kept:
         reasons = ", ".join(f"{reason} {n}" for reason, n in stats.dropped.most_common())
@@ -130,6 +141,7 @@ def _judge(
     seen: SeenDigests,
     dropped: Sink,
     stats: TextStats,
+    word_labels: bool,
 ) -> Iterator[tuple[str, Document]]:
     texts = clean_all([document.text for document in batch], settings.clean, stats.masked)
     raws = [text.encode() for text in texts]
@@ -148,6 +160,12 @@ def _judge(
             for raw, target in zip(raws, targets, strict=True)
         ]
     reasons = [too_short(text, settings.clean) for text in texts]
+    if word_labels:
+        labels = (str(document.meta["label"]) for document in batch)
+        reasons = [
+            why or (UNEVEN if len(text.split()) != len(label.split()) else None)
+            for why, text, label in zip(reasons, texts, labels, strict=True)
+        ]
     if settings.dedup:
         new = iter(seen.add([d for d, why in zip(whole, reasons, strict=True) if why is None]))
         reasons = [why or (None if next(new) else "duplicate") for why in reasons]

@@ -104,6 +104,11 @@ class TextSettings(Settings):
         return {key: name for key, name in fields.items() if name}
 
     @property
+    def labelled(self) -> bool:
+        """Whether each document comes with a label."""
+        return bool(self.label_field)
+
+    @property
     def entries(self) -> list[str]:
         """`read` as a list."""
         return [self.read] if isinstance(self.read, str) else list(self.read)
@@ -156,7 +161,9 @@ def documents_of(
         memory_bytes = settings.dedup_memory_mb << 20
         described = identified(described, source, settings.id_field, memory_bytes)
     for label, text, facts in described:
-        if lacking := next((key for key in settings.beside if not str(facts.get(key, ""))), None):
+        if lacking := next(
+            (key for key in settings.beside if not str(facts.get(key, "")).strip()), None
+        ):
             place_in_file, name = int(label.partition(".")[0]), settings.beside[lacking]
             source.set_aside(place_in_file, f"no {lacking} in field '{name}'", text)
             continue

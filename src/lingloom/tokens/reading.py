@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from .batch import Rows
+from .labels import Labels
 from .shards import Shards
 from .tokenizer import Tokenizer
 
@@ -16,6 +17,8 @@ class Reading:
     tokenizer: Tokenizer
     targets: Shards | None = None
     """The text that belongs to each text, in the same order, where text.target_field names one."""
+    labels: Labels | None = None
+    """What each text is, or each of its words, where an objective learns to tell."""
 
 
 class Order(Protocol):

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -30,6 +30,9 @@ BATCH_BYTES = 4_000_000
 """Text per batch, give or take a line; a longer line is one batch."""
 PIECE_CHARACTERS = 500_000
 """A longer document is encoded in pieces."""
+
+Encode = Callable[[Sequence[str]], list[np.ndarray]]
+"""Texts to the ids of each."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,7 @@ def write_shards(
     tokenizer: Tokenizer,
     folder: str | Path,
     workers: int = 0,
+    encode: Encode | None = None,
 ) -> Iterator[ShardStats]:
     """Write `documents`, each with the name of its split, and say after each batch how far it is.
 
@@ -78,6 +82,7 @@ def write_shards(
         tokenizer: makes the ids; save it into the same folder.
         folder: made if need be.
         workers: threads that encode; 0: one per processor. Changes speed, not what is written.
+        encode: another way to the ids of many texts than `tokenizer.encode_batch`.
 
     Raises:
         DataError: there is no document.
@@ -86,11 +91,14 @@ def write_shards(
     folder = Path(folder)
     writers: dict[str, _Writer] = {}
     dtype = np.dtype("<u2" if tokenizer.vocab <= 1 << 16 else "<u4")
+    end = np.array([tokenizer.end], dtype=dtype)
     done = ShardStats()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / INDEX).unlink(missing_ok=True)
-        for encoded in _encoded(_batches(documents), tokenizer, dtype, workers):
+        for encoded in _encoded(
+            _batches(documents), encode or tokenizer.encode_batch, end, workers
+        ):
             if encoded.split not in writers:
                 writers[encoded.split] = _Writer(folder, encoded.split)
             writers[encoded.split].write(encoded)
@@ -136,8 +144,8 @@ def _batches(documents: Iterable[tuple[str, Document]]) -> Iterator[_Batch]:
 
 def _encoded(
     batches: Iterator[_Batch],
-    tokenizer: Tokenizer,
-    dtype: np.dtype[np.unsignedinteger],
+    encode: Encode,
+    end: np.ndarray,
     workers: int,
 ) -> Iterator[_Encoded]:
     """The same batches in the same order, at most two more under way than there are threads."""
@@ -145,22 +153,22 @@ def _encoded(
     under_way: deque[Future[_Encoded]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         for batch in batches:
-            under_way.append(pool.submit(_encode, batch, tokenizer, dtype))
+            under_way.append(pool.submit(_encode, batch, encode, end))
             if len(under_way) >= workers + 2:
                 yield under_way.popleft().result()
         while under_way:
             yield under_way.popleft().result()
 
 
-def _encode(batch: _Batch, tokenizer: Tokenizer, dtype: np.dtype[np.unsignedinteger]) -> _Encoded:
-    found = tokenizer.encode_batch(batch.texts)
-    end = np.array([tokenizer.end], dtype=dtype)
+def _encode(batch: _Batch, encode: Encode, end: np.ndarray) -> _Encoded:
+    """`end` is END in the type that is stored."""
+    found = encode(batch.texts)
     parts: list[np.ndarray] = []
     for ids, name in zip(found, batch.ends, strict=True):
         parts += [ids] if name is None else [ids, end]
     return _Encoded(
         batch.split,
-        np.concatenate(parts, dtype=dtype, casting="unsafe"),
+        np.concatenate(parts, dtype=end.dtype, casting="unsafe"),
         [len(ids) for ids in found],
         [len(text) if text.isascii() else len(text.encode()) for text in batch.texts],
         batch.ends,

@@ -2,5 +2,7 @@
 
 OBJECTIVES = {
     "pairs": "train.objectives.pairs:PairsSettings",
+    "classify": "train.objectives.classify:ClassifySettings",
+    "tag": "train.objectives.tag:TagSettings",
     "next_token": "train.objectives.next_token:NextTokenSettings",
 }

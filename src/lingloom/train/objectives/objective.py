@@ -6,7 +6,7 @@ micro-batches hold different numbers of targets, so the loop divides once, by th
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor
 
@@ -25,6 +25,9 @@ Objective = Callable[[Any, Any], tuple[Tensor, int]]
 
 class ObjectiveSettings(Settings):
     """What is learnt from what."""
+
+    labels_of: ClassVar[Literal["", "text", "word"]] = ""
+    """What carries a label that is learnt; empty where none is."""
 
     learns_targets: ClassVar[bool] = False
     """Whether it learns from the targets of texts."""
@@ -63,6 +66,26 @@ class ObjectiveSettings(Settings):
             context: places of each.
         """
         raise NotImplementedError
+
+
+def need_labels_in(text: TextSettings, objective: ObjectiveSettings) -> None:
+    """Refuse to learn from labels that the text does not have, and labels that nothing learns from.
+
+    Raises:
+        RecipeError: one of the two.
+    """
+    kind, of = objective.kind, objective.labels_of  # type: ignore[attr-defined]
+    if of and not text.labelled:
+        how = "one for the whole text" if of == "text" else "one for each word, divided by blanks"
+        raise RecipeError(
+            f"text.label_field: objective {kind} learns from labels, and no field is named; set "
+            f"text.label_field to the field that holds them, {how}"
+        )
+    if text.label_field and not of:
+        raise RecipeError(
+            f"text.label_field: objective {kind} learns from no labels; leave text.label_field "
+            f"'{text.label_field}' out, or choose a model or train.objective.kind that tells labels"
+        )
 
 
 def need_targets_in(text: TextSettings, objective: ObjectiveSettings) -> None:
