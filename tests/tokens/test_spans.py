@@ -38,7 +38,7 @@ def shards(tmp_path_factory):
 
 
 def test_the_papers_figure_2():
-    words = "Thank you for inviting me to your party last week".split()
+    words = ["Thank", "you", "for", "inviting", "me", "to", "your", "party", "last", "week"]
     hidden = np.isin(words, ["for", "inviting", "last"])[None]
     x, y, z = 100, 101, 102
     source, target = split(np.arange(10)[None], hidden, [x, y, z])

@@ -6,4 +6,5 @@ MODELS = {
     "llama": "models.llama:LlamaSettings",
     "bert": "models.bert:BertSettings",
     "rnn": "models.rnn:RNNSettings",
+    "t5": "models.t5:T5Settings",
 }

@@ -72,9 +72,9 @@ class Noise:
         return Lengths(tokens, hidden, spans)
 
     def filling(self, places: int) -> Lengths:
-        """Of the longest text whose source fits into so many `places`, 3 or more."""
+        """Of the longest text whose source and target each fit into so many `places`, 3 or more."""
         found = self.lengths(2)
-        while (longer := self.lengths(found.tokens + 1)).source <= places:
+        while max((longer := self.lengths(found.tokens + 1)).source, longer.target) <= places:
             found = longer
         return found
 

@@ -8,7 +8,7 @@ from ..kinds import MODELS
 from ..model import ModelSettings
 from .family import Family, own
 
-PUBLISHED = {"bert": "bert:BERT", "gpt2": "gpt2:GPT2", "llama": "llama:LLAMA"}
+PUBLISHED = {"bert": "bert:BERT", "gpt2": "gpt2:GPT2", "llama": "llama:LLAMA", "t5": "t5:T5"}
 """kind -> 'module beside this one:name', of families that others write too."""
 OWN = "lingloom_"
 """Begins the model_type of the others."""

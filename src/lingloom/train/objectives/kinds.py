@@ -1,8 +1,9 @@
 """The objectives: a newcomer adds its row here and its file beside this one."""
 
 OBJECTIVES = {
-    "pairs": "train.objectives.pairs:PairsSettings",
     "classify": "train.objectives.classify:ClassifySettings",
     "tag": "train.objectives.tag:TagSettings",
+    "pairs": "train.objectives.pairs:PairsSettings",
     "next_token": "train.objectives.next_token:NextTokenSettings",
+    "span_corruption": "train.objectives.span_corruption:SpanCorruptionSettings",
 }

@@ -1,0 +1,349 @@
+"""T5: an encoder and a decoder that turn any text into any other.
+
+Source: Raffel et al. 2020 (Exploring the Limits of Transfer Learning with a Unified Text-to-Text
+Transformer), sections 2.1 and 3.1.1; Shaw et al. 2018 for positions as distances between tokens.
+`ff=gated_gelu tied=false` gives version 1.1 of its published code: a gated feed-forward part
+(Shazeer 2020) and an output layer of its own, not scaled. There are no biases, norms do not shift
+(RMSNorm), and attention scores are not divided by sqrt(D): queries start that much smaller instead.
+
+Shapes: B pairs, S source tokens, T target tokens, C width, H heads, D = head_width, V vocabulary.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal, Self
+
+import torch
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..tokens.batch import PairBatch
+from .activations import gelu
+from .distances import Distances
+from .layers import Cache, check_length
+from .model import ModelSettings, PairModel, need_vocab
+from .rmsnorm import RMSNorm
+
+
+class T5Settings(ModelSettings):
+    """T5 (Raffel et al. 2020), and its version 1.1."""
+
+    objectives: ClassVar[tuple[str, ...]] = ("span_corruption", "pairs")
+    kind: Literal["t5"] = "t5"
+    vocab: NonNegativeInt = 0
+    """Number of token ids; 0 takes the tokenizer's."""
+    context: PositiveInt = Field(default=256, le=2**21)
+    """Most tokens of a source, and of a target."""
+    layers: PositiveInt = 4
+    """Blocks of the encoder, and of the decoder unless `decoder_layers` is set."""
+    decoder_layers: NonNegativeInt = 0
+    """Blocks of the decoder; 0 takes `layers`."""
+    heads: PositiveInt = 6
+    """Attention heads per block."""
+    width: PositiveInt = 384
+    """Numbers that stand for one token between blocks."""
+    head_width: NonNegativeInt = 0
+    """Numbers per head; 0 takes width/heads, which `heads` must then divide."""
+    ff: Literal["relu", "gated_gelu"] = "relu"
+    """What the feed-forward part does; gated_gelu is version 1.1's."""
+    ff_width: NonNegativeInt = 0
+    """Width inside the feed-forward part; 0 takes 4 * width, or 8/3 * width rounded up to a
+    multiple of 64 where it is gated."""
+    buckets: int = Field(default=32, ge=4)
+    """Kinds of distance between two tokens; even."""
+    distance: PositiveInt = 128
+    """Distances from here on are all of one kind."""
+    norm_eps: PositiveFloat = 1e-6
+    """Added to the mean square in RMSNorm."""
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Share of embedding, residual, feed-forward and attention values dropped while training."""
+    tied: bool = True
+    """Whether the output uses the embedding's weights, times width**-0.5; false in version 1.1."""
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> Self:
+        if not self.head_width and self.width % self.heads:
+            raise ValueError(
+                f"width {self.width} is not a multiple of heads {self.heads}; "
+                f"set width={self.heads * max(1, round(self.width / self.heads))} or head_width"
+            )
+        if self.buckets % 2:
+            raise ValueError(
+                f"buckets {self.buckets} is odd, and half of them are for tokens to the right; "
+                f"set buckets={self.buckets + 1}"
+            )
+        if self.distance <= self.buckets // 2:
+            raise ValueError(
+                f"distance {self.distance} leaves no ranges for buckets {self.buckets}, of which "
+                f"half stand for one distance each; set distance above {self.buckets // 2}"
+            )
+        return self
+
+    @property
+    def inner(self) -> int:
+        """Numbers of all heads together, H * D."""
+        return self.heads * (self.head_width or self.width // self.heads)
+
+    @property
+    def inside(self) -> int:
+        """Width inside the feed-forward part, with the default resolved."""
+        gated = -(-8 * self.width // (3 * 64)) * 64
+        return self.ff_width or (4 * self.width if self.ff == "relu" else gated)
+
+    @property
+    def depth(self) -> int:
+        """Blocks of the decoder, with the default resolved."""
+        return self.decoder_layers or self.layers
+
+    def shape(self) -> str:
+        return f"{self.layers} + {self.depth} layers, {self.heads} heads, width {self.width}"
+
+    def build(self) -> "T5":
+        need_vocab(self.vocab)
+        return T5(self)
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, dropout: float) -> Tensor:
+    """softmax(q k^T + bias) v of (B, H, T, D) over (B, H, S, D), heads joined: (B, T, H * D)."""
+    scores = q @ k.transpose(2, 3)  # (B, H, T, S)
+    scores += bias
+    chances = torch.softmax(scores, -1)
+    if dropout:
+        chances = F.dropout(chances, dropout)
+    y = chances @ v  # (B, H, T, D)
+    return y.transpose(1, 2).flatten(2)
+
+
+class SelfAttention(nn.Module):
+    def __init__(self, settings: T5Settings, layer: int):
+        super().__init__()
+        self.heads, self.dropout, self.layer = settings.heads, settings.dropout, layer
+        self.qkv = nn.Linear(settings.width, 3 * settings.inner, bias=False)
+        self.out = nn.Linear(settings.inner, settings.width, bias=False)
+
+    def forward(self, x: Tensor, bias: Tensor, cache: Cache | None) -> Tensor:
+        B, T, _ = x.shape
+        qkv = self.qkv(x).view(B, T, 3, self.heads, -1)
+        q, k, v = (part.transpose(1, 2) for part in qkv.unbind(2))  # each (B, H, T, D)
+        if cache is not None:
+            k, v = cache.extend(self.layer, k, v)
+        return self.out(attend(q, k, v, bias, self.dropout if self.training else 0.0))
+
+
+class CrossAttention(nn.Module):
+    """Places of the target look at those of the source."""
+
+    def __init__(self, settings: T5Settings):
+        super().__init__()
+        self.heads, self.dropout = settings.heads, settings.dropout
+        self.q = nn.Linear(settings.width, settings.inner, bias=False)
+        self.kv = nn.Linear(settings.width, 2 * settings.inner, bias=False)
+        self.out = nn.Linear(settings.inner, settings.width, bias=False)
+
+    def forward(self, x: Tensor, held: tuple[Tensor, Tensor], mask: Tensor) -> Tensor:
+        q = self.q(x).view(*x.shape[:2], self.heads, -1).transpose(1, 2)  # (B, H, T, D)
+        return self.out(attend(q, *held, mask, self.dropout if self.training else 0.0))
+
+    def hold(self, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values of what the encoder made of the source, (B, H, S, D) each."""
+        kv = self.kv(memory).view(*memory.shape[:2], 2, self.heads, -1)
+        k, v = (part.transpose(1, 2) for part in kv.unbind(2))
+        return k, v
+
+
+class FeedForward(nn.Module):
+    def __init__(self, settings: T5Settings):
+        super().__init__()
+        self.gated, self.dropout = settings.ff == "gated_gelu", settings.dropout
+        width, inside = settings.width, settings.inside
+        self.up = nn.Linear(width, inside * (2 if self.gated else 1), bias=False)
+        self.down = nn.Linear(inside, width, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.up(x)
+        if self.gated:
+            gate, x = x.chunk(2, dim=-1)
+            x = gelu(gate) * x
+        else:
+            x = x.relu()
+        if self.dropout and self.training:
+            x = F.dropout(x, self.dropout)
+        return self.down(x)
+
+
+class EncoderBlock(nn.Module):
+    def __init__(self, settings: T5Settings, layer: int):
+        super().__init__()
+        self.norm1 = RMSNorm(settings.width, settings.norm_eps)
+        self.attention = SelfAttention(settings, layer)
+        self.norm2 = RMSNorm(settings.width, settings.norm_eps)
+        self.ff = FeedForward(settings)
+        self.drop = nn.Dropout(settings.dropout)
+
+    def forward(self, x: Tensor, bias: Tensor) -> Tensor:
+        x = x + self.drop(self.attention(self.norm1(x), bias, None))
+        return x + self.drop(self.ff(self.norm2(x)))
+
+
+class DecoderBlock(nn.Module):
+    def __init__(self, settings: T5Settings, layer: int):
+        super().__init__()
+        self.norm1 = RMSNorm(settings.width, settings.norm_eps)
+        self.attention = SelfAttention(settings, layer)
+        self.norm2 = RMSNorm(settings.width, settings.norm_eps)
+        self.cross = CrossAttention(settings)
+        self.norm3 = RMSNorm(settings.width, settings.norm_eps)
+        self.ff = FeedForward(settings)
+        self.drop = nn.Dropout(settings.dropout)
+
+    def forward(
+        self,
+        x: Tensor,
+        bias: Tensor,
+        held: tuple[Tensor, Tensor],
+        mask: Tensor,
+        cache: Cache | None,
+    ) -> Tensor:
+        x = x + self.drop(self.attention(self.norm1(x), bias, cache))
+        x = x + self.drop(self.cross(self.norm2(x), held, mask))
+        return x + self.drop(self.ff(self.norm3(x)))
+
+
+@dataclass
+class Memory:
+    """What the decoder looks at of a source."""
+
+    held: list[tuple[Tensor, Tensor]]
+    """Keys and values of each of its blocks, (B, H, S, D)."""
+    mask: Tensor
+    """(B, 1, 1, S), added to scores; hides the padding."""
+
+
+@dataclass
+class T5Cache:
+    """What is remembered while a target is written."""
+
+    memory: Memory
+    own: Cache
+
+    def pick(self, rows: Tensor) -> None:
+        """Go on with these of its rows."""
+        self.memory = Memory(
+            [(k[rows], v[rows]) for k, v in self.memory.held], self.memory.mask[rows]
+        )
+        self.own.keys, self.own.values = self.own.keys[:, rows], self.own.values[:, rows]
+
+
+class T5(PairModel):
+    """Two stacks of blocks over one embedding; the second looks at what the first made."""
+
+    def __init__(self, settings: T5Settings):
+        super().__init__()
+        self.settings = settings
+        s = settings
+        self.embed = nn.Embedding(s.vocab, s.width)
+        self.encoder = nn.ModuleList(EncoderBlock(s, layer) for layer in range(s.layers))
+        self.encoder_distances = Distances(s.buckets, s.heads, s.distance, both_sides=True)
+        self.encoder_norm = RMSNorm(s.width, s.norm_eps)
+        self.decoder = nn.ModuleList(DecoderBlock(s, layer) for layer in range(s.depth))
+        self.decoder_distances = Distances(s.buckets, s.heads, s.distance, both_sides=False)
+        self.norm = RMSNorm(s.width, s.norm_eps)
+        self.head = None if s.tied else nn.Linear(s.width, s.vocab, bias=False)
+        self.drop = nn.Dropout(s.dropout)
+        self._draw_weights()
+
+    def _draw_weights(self) -> None:
+        """Embeddings from N(0, 1), matrices from N(0, 1/inputs), those of queries smaller by
+        1/sqrt(D), as the published code does; gains 1."""
+        s = self.settings
+        for name, parameter in self.named_parameters():
+            if name.endswith("distances.weight"):
+                nn.init.normal_(parameter, std=s.width**-0.5)
+            elif parameter.ndim == 2:
+                std = 1.0 if name == "embed.weight" else parameter.shape[1] ** -0.5
+                nn.init.normal_(parameter, std=std)
+        with torch.no_grad():
+            for block in (*self.encoder, *self.decoder):
+                block.attention.qkv.weight[: s.inner] *= (s.inner // s.heads) ** -0.5
+            for block in self.decoder:
+                block.cross.q.weight *= (s.inner // s.heads) ** -0.5
+
+    def hidden(self, batch: PairBatch) -> Tensor:
+        """What the decoder makes of the target (B, T, C), ready to be scored."""
+        T = batch.context
+        check_length(T, self.settings.context)
+        memory = self.encode(batch.source, batch.source_seen)
+        bias = self.decoder_distances(T, T)
+        future = torch.full_like(bias[0], -torch.inf).triu(1)
+        return self._write(batch.ids, memory, bias + future, None)
+
+    def encode(self, source: Tensor, source_seen: Tensor) -> Memory:
+        """What the decoder looks at of a source (B, S).
+
+        Raises:
+            ShapeError: it is longer than the model's context.
+        """
+        S = source.shape[1]
+        check_length(S, self.settings.context)
+        x = self.drop(self.embed(source))
+        # not -inf: a row without any token is then no row of nan
+        hides = torch.zeros((), dtype=x.dtype, device=x.device) + torch.finfo(x.dtype).min
+        mask = torch.where(source_seen[:, None, None], torch.zeros_like(hides), hides)
+        bias = self.encoder_distances(S, S) + mask  # (B, H, S, S)
+        for block in self.encoder:
+            x = block(x, bias)
+        x = self.drop(self.encoder_norm(x))
+        return Memory([block.cross.hold(x) for block in self.decoder], mask)
+
+    def output_weight(self) -> Tensor:
+        return self.embed.weight if self.head is None else self.head.weight
+
+    def new_cache(self, memory: Memory, batch: int, length: int) -> T5Cache:
+        """Room to write targets of up to `length` tokens for the `batch` sources of `memory`.
+
+        Raises:
+            ShapeError: `length` is more than the model's context.
+        """
+        s = self.settings
+        check_length(length, s.context)
+        like = self.embed.weight
+        return T5Cache(memory, Cache(s.depth, batch, s.heads, length, s.inner // s.heads, like))
+
+    @torch.no_grad()
+    def step(self, ids: Tensor, cache: T5Cache) -> Tensor:
+        """Read `ids` (B, T) of the target behind the cache; scores of what follows, (B, V) float32.
+
+        Raises:
+            ShapeError: the tokens do not fit the model's context or the cache.
+        """
+        T, own = ids.shape[1], cache.own
+        check_length(own.used + T, self.settings.context)
+        own.check(ids)
+        bias = self.decoder_distances(T, own.used + T)
+        future = torch.full_like(bias[0], -torch.inf).triu(own.used + 1)
+        x = self._write(ids, cache.memory, bias + future, own)
+        own.advance(T)
+        return F.linear(x[:, -1], self.output_weight()).float()
+
+    def _write(self, ids: Tensor, memory: Memory, bias: Tensor, cache: Cache | None) -> Tensor:
+        x = self.drop(self.embed(ids))
+        for block, held in zip(self.decoder, memory.held, strict=True):
+            x = block(x, bias, held, memory.mask, cache)
+        x = self.drop(self.norm(x))
+        return x * self.settings.width**-0.5 if self.head is None else x
+
+    def flops_per_token(self, context: int) -> float:
+        """Floating-point operations of a forward pass, per token of source and target together,
+        where both have `context` tokens: half of the encoder's and of the decoder's for one token.
+
+        Two per weight of every matrix product, and the two products of attention over the full
+        square, causal or not, as is the custom (Chowdhery et al. 2022, PaLM, appendix B).
+        """
+        s = self.settings
+        products = [m.weight.numel() for m in self.modules() if isinstance(m, nn.Linear)]
+        weights = sum(products) + (self.embed.weight.numel() if self.head is None else 0)
+        attention = 4 * context * s.inner * (s.layers + 2 * s.depth)
+        return (2.0 * weights + attention) / 2
+
+    def decays(self, name: str, parameter: nn.Parameter) -> bool:
+        return parameter.ndim >= 2 and not name.endswith("distances.weight")
