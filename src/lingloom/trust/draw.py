@@ -80,7 +80,13 @@ def binned(points: Sequence[Point], bins: int) -> list[tuple[float, float, float
 
 
 def line_chart(
-    series: Sequence[Series], x_label: str, y_label: str, *, width: int, height: int
+    series: Sequence[Series],
+    x_label: str,
+    y_label: str,
+    *,
+    width: int,
+    height: int,
+    legend: bool = True,
 ) -> Markup:
     """Lines over a shared x axis; long streams are averaged, their spread drawn as a band.
 
@@ -96,14 +102,15 @@ def line_chart(
         return Markup("")
     xs = [x for s in kept for x, _ in s.points]
     ys = [y for s in kept for _, y in s.points]
-    y_low, y_high = _spread(ys, 0.05)
+    y_low, y_high = spread(ys, 0.05)
     y_high = min(y_high, y_low + STEEP * (_quantile(ys, 0.9) - y_low) or y_high)
-    frame = Frame(58, width - 16, 30, height - 40, *_spread(xs, 0.0), y_low, y_high)
+    frame = Frame(58, width - 16, 30, height - 40, *spread(xs, 0.0), y_low, y_high)
     parts = [_axes(frame, x_label, y_label)]
     parts += [_line(frame, s, bins=(width - 74) // 3) for s in kept]
-    parts.append(_legend(frame, kept))
+    if legend:
+        parts.append(_legend(frame, kept))
     title = escape(f"{y_label} by {x_label}: " + ", ".join(s.name for s in kept))
-    return _svg(width, height, title, "".join(parts))
+    return svg(width, height, title, "".join(parts))
 
 
 def interval_chart(
@@ -133,7 +140,7 @@ def interval_chart(
                 f'stroke="var(--{colour})" stroke-width="6" stroke-linecap="round" opacity=".35"/>'
             )
         parts.append(f'<circle cx="{x:.1f}" cy="{y}" r="5" fill="var(--{colour})"/>')
-    return _svg(width, height, escape(label), "".join(parts))
+    return svg(width, height, escape(label), "".join(parts))
 
 
 def column_chart(
@@ -149,7 +156,7 @@ def column_chart(
     frame = Frame(58, width - 16, 30, height - 40, 0, len(columns), 0, 1.1 * most)
     step = (frame.right - frame.left) / len(columns)
     every = max(1, math.ceil(max(len(name) for name, _ in columns) * 7 / step))
-    parts = [_y_axis(frame, y_label), _bottom(frame, x_label)]
+    parts = [y_axis(frame, y_label), bottom(frame, x_label)]
     for i, (name, count) in enumerate(columns):
         x, y = frame.x(i), frame.y(count)
         parts.append(
@@ -161,20 +168,21 @@ def column_chart(
             parts.append(_middle(x + step / 2, y - 5, f"{count:,}"))
         if i % every == 0:
             parts.append(_middle(x + step / 2, frame.bottom + 18, name))
-    return _svg(width, height, escape(f"{y_label} by {x_label}"), "".join(parts))
+    return svg(width, height, escape(f"{y_label} by {x_label}"), "".join(parts))
 
 
 def _middle(x: float, y: float, text: str) -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="middle">{escape(text)}</text>'
 
 
-def _svg(width: int, height: int, title: str, body: str) -> Markup:
+def svg(width: int, height: int, title: str, body: str) -> Markup:
+    """A drawing from its parts; `title` is escaped already."""
     return Markup(
         f'<svg viewBox="0 0 {width} {height}" role="img"><title>{title}</title>{body}</svg>'
     )
 
 
-def _spread(values: Sequence[float], margin: float) -> tuple[float, float]:
+def spread(values: Sequence[float], margin: float) -> tuple[float, float]:
     """The range of an axis: never empty, with a margin on both sides."""
     low, high = min(values), max(values)
     room = margin * (high - low) or (0.05 * abs(high) or 1.0 if high == low else 0.0)
@@ -186,10 +194,11 @@ def _quantile(values: Sequence[float], share: float) -> float:
 
 
 def _axes(frame: Frame, x_label: str, y_label: str) -> str:
-    return _y_axis(frame, y_label) + _x_axis(frame, x_label)
+    return y_axis(frame, y_label) + _x_axis(frame, x_label)
 
 
-def _y_axis(frame: Frame, label: str) -> str:
+def y_axis(frame: Frame, label: str) -> str:
+    """Round numbers at the left, a line across at each."""
     parts = []
     for value in ticks(frame.y_low, frame.y_high, 5):
         y = frame.y(value)
@@ -201,7 +210,7 @@ def _y_axis(frame: Frame, label: str) -> str:
 
 
 def _x_axis(frame: Frame, label: str) -> str:
-    parts = [_bottom(frame, label)]
+    parts = [bottom(frame, label)]
     for value in ticks(frame.x_low, frame.x_high, max(3, int(frame.right - frame.left) // 110)):
         x = frame.x(value)
         parts.append(
@@ -212,7 +221,7 @@ def _x_axis(frame: Frame, label: str) -> str:
     return "".join(parts)
 
 
-def _bottom(frame: Frame, label: str) -> str:
+def bottom(frame: Frame, label: str) -> str:
     """The line at the bottom and what it measures."""
     return (
         f'<line x1="{frame.left}" x2="{frame.right}" '

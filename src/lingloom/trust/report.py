@@ -3,16 +3,15 @@
 Every part is optional: what the run does not know is left out, never invented.
 """
 
-import math
 from collections.abc import Sequence
 
 from markupsafe import Markup
 
 from ..measure.score import Score
 from .card import amount, card
-from .draw import Series, interval_chart, line_chart, number
-from .facts import Count, Curve, PlanRow, ReportData
-from .page import both, figure, render_page
+from .draw import Series, interval_chart, line_chart
+from .facts import Count, Curve, ReportData
+from .page import band_of, both, promise_of, render_page
 
 BITS = "bits per byte"
 
@@ -27,7 +26,7 @@ def render(data: ReportData) -> str:
         bits=both(lambda width: _bits_chart(data, width)),
         curve=both(lambda width: _loss_chart(data.curve, width)),
         rates=both(lambda width: _lr_chart(data.curve, width)),
-        plan=[(row, _band(row), _promise(row)) for row in data.plan],
+        plan=[(row, band_of(row), promise_of(row)) for row in data.plan],
         tables=_tables(data),
         card=card(data),
     )
@@ -89,27 +88,6 @@ def _lr_chart(curve: Curve, width: int) -> Markup:
     return line_chart(
         [Series("lr", curve.lr, "quiet")], "step", "learning rate", width=width, height=150
     )
-
-
-def _promise(row: PlanRow) -> str:
-    """The promised band in words: '90 – 120 tokens', '2.0 min – 3.1 min'."""
-    if row.low is None or row.high is None:
-        return ""
-    scaled = row.unit in ("bytes", "s")
-    low = figure(row.low, row.unit) if scaled else number(row.low)
-    return f"{low} – {figure(row.high, row.unit)}"
-
-
-def _band(row: PlanRow) -> dict[str, float] | None:
-    """Where band and outcome lie on a line from 0, in percent of its length."""
-    if row.low is None or row.high is None:
-        return None
-    ends = [e for e in (row.low, row.high, row.predicted, row.actual) if e is not None]
-    most = 1.08 * max(ends)
-    if not most > 0 or not all(map(math.isfinite, ends)):
-        return None
-    at = {"low": row.low, "high": row.high, "predicted": row.predicted, "actual": row.actual}
-    return {name: 100 * max(0.0, end) / most for name, end in at.items() if end is not None}
 
 
 def _tables(data: ReportData) -> list[tuple[str, str, Sequence[Count], float]]:

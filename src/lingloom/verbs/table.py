@@ -4,8 +4,12 @@ VERBS = {
     "demo": ("[key=value ...]", "the whole way on text that is already here · 演示全过程"),
     "look": ("FILES... [key=value ...]", "what is in a pile of files, and a recipe for it · 看看"),
     "clean": ("RECIPE [key=value ...]", "piles of raw files to a training corpus · 清洗"),
-    "plan": ("RECIPE [key=value ...]", "memory, minutes and disk before the first step · 预估"),
+    "plan": (
+        "RECIPE [size=5TB] [key=value ...]",
+        "memory, minutes and disk before the first step · 预估",
+    ),
     "train": ("RECIPE|RUN [key=value ...]", "a new run, or go on with a stopped one · 训练或续训"),
+    "ladder": ("CORPUS... [key=value ...]", "every family on one text, side by side · 阶梯"),
     "ask": ('RUN "text" [key=value ...]', "go on from a text, or what else was learnt · 提问"),
     "measure": ("RUN [key=value ...]", "perplexity and bits per byte of any text · 评测"),
     "show": ("RUN|CORPUS [VIEW] [key=value ...]", "what the model saw, what was dropped · 查看"),

@@ -1,0 +1,102 @@
+"""The rungs, from the lowest up: one row for each family of language models, or kind of one.
+
+A newcomer adds its row where it stands in the history of the field. Every rung reads the same rows
+of the same tokens, so a row says only what makes the family what it is.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One family at the size of the ladder."""
+
+    name: str
+    model: Mapping[str, Any]
+    """Its section of a recipe; the ladder adds `width` and `context` where the family has them."""
+    adds: str
+    """What it can do that the rung below cannot, in the words of the page."""
+    adds_zh: str
+    lr: float = 0.0
+    """Peak step size of AdamW at a width of 128; it falls as the width grows. 0: it only counts."""
+
+    @property
+    def counts(self) -> bool:
+        """Whether it learns by counting and not by gradient."""
+        return not self.lr
+
+
+RUNGS = {
+    rung.name: rung
+    for rung in (
+        Rung(
+            "1-gram",
+            {"kind": "ngram", "order": 1},
+            "knows how often each token comes",
+            "知道每个词元出现的频率",
+        ),
+        Rung(
+            "2-gram",
+            {"kind": "ngram", "order": 2},
+            "looks at the token before",
+            "看前一个词元",
+        ),
+        Rung(
+            "3-gram",
+            {"kind": "ngram", "order": 3},
+            "looks at the two tokens before",
+            "看前两个词元",
+        ),
+        Rung(
+            "5-gram",
+            {"kind": "ngram", "order": 5},
+            "looks at the four tokens before, where they were seen together",
+            "看前四个词元（须一起出现过）",
+        ),
+        Rung(
+            "elman",
+            {"kind": "rnn", "cell": "elman_tanh", "layers": 2},
+            "learns what tokens have in common, and carries a state of any age",
+            "学到词元之间的相似，并携带一个状态",
+            lr=3e-3,
+        ),
+        Rung(
+            "lstm",
+            {"kind": "rnn", "cell": "lstm", "layers": 2, "forget_bias": 1},
+            "has a memory, and gates that decide what enters, stays and leaves",
+            "有记忆单元，由门决定写入、保留和读出",
+            lr=3e-3,
+        ),
+        Rung(
+            "peephole",
+            {"kind": "rnn", "cell": "peephole", "layers": 2, "forget_bias": 1},
+            "lets the gates see the memory",
+            "门能看见记忆单元",
+            lr=3e-3,
+        ),
+        Rung(
+            "gru",
+            {"kind": "rnn", "cell": "gru", "layers": 2},
+            "does with two gates and no memory apart",
+            "只用两个门，不设单独的记忆单元",
+            lr=3e-3,
+        ),
+        Rung(
+            "gpt2",
+            {"kind": "gpt2", "layers": 4, "heads": 4},
+            "looks at every earlier token itself (attention), all places at once",
+            "直接看每个先前的词元（注意力），各位置并行",
+            lr=3e-3,
+        ),
+        Rung(
+            "llama",
+            {"kind": "llama", "layers": 4, "heads": 4},
+            "knows how far apart tokens are (rotary), gates its layers (SwiGLU), has no biases",
+            "知道词元间的距离（旋转位置），层内有门（SwiGLU），没有偏置",
+            lr=3e-3,
+        ),
+    )
+}
+"""Name -> rung, in the order in which they are climbed."""
