@@ -5,6 +5,7 @@ MODELS = {
     "gpt2": "models.gpt2:GPT2Settings",
     "llama": "models.llama:LlamaSettings",
     "bert": "models.bert:BertSettings",
+    "transformer": "models.transformer:TransformerSettings",
     "rnn": "models.rnn:RNNSettings",
     "t5": "models.t5:T5Settings",
 }

@@ -117,6 +117,16 @@ class Cache:
         blocked = torch.full((), -torch.inf, dtype=self.keys.dtype, device=self.keys.device)
         return torch.where(seen.tril(self.used), torch.zeros_like(blocked), blocked)
 
+    def pick(self, rows: Tensor) -> None:
+        """Go on with these of its sequences, (rows,) int64, in this order; one may come several
+        times."""
+        keys, values = (held[:, rows, :, : self.used] for held in (self.keys, self.values))
+        if len(rows) != self.keys.shape[1]:
+            shape = (self.keys.shape[0], len(rows), *self.keys.shape[2:])
+            self.keys, self.values = (held.new_zeros(shape) for held in (self.keys, self.values))
+        self.keys[..., : self.used, :] = keys
+        self.values[..., : self.used, :] = values
+
     def advance(self, tokens: int) -> None:
         """All layers have stored the next `tokens`."""
         self.used += tokens

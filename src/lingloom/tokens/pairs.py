@@ -57,10 +57,10 @@ def fitting(reading: Reading, context: int, unfit: Unfit = "refuse") -> Fitting:
         )
     assert targets.documents == texts.documents
     lengths = np.stack([np.diff(texts.starts()), np.diff(targets.starts())], axis=1)
-    fits = ((lengths > 1) & (lengths <= context)).all(axis=1)
+    fits = np.all((lengths > 1) & (lengths <= context), axis=1)
     found = Fitting(np.flatnonzero(fits), lengths)
     if unfit == "refuse" and found.left_out:
-        raise DataError(_refusal(texts, found, fits, context))
+        raise DataError(_refusal(texts, found, int(np.argmin(fits)), context))
     if not len(found.chosen):
         raise DataError(
             f"{texts.path}: none of {len(lengths)} pairs fits model.context {context}; the "
@@ -69,8 +69,8 @@ def fitting(reading: Reading, context: int, unfit: Unfit = "refuse") -> Fitting:
     return found
 
 
-def _refusal(texts: Shards, found: Fitting, fits: np.ndarray, context: int) -> str:
-    first = int(np.flatnonzero(~fits)[0])
+def _refusal(texts: Shards, found: Fitting, first: int, context: int) -> str:
+    """Of the pair `first`, and how many more are unfit."""
     source, target = found.lengths[first].tolist()
     others = f" ({found.left_out - 1:,} more pairs are unfit)" if found.left_out > 1 else ""
     name = texts.document_id(first)
