@@ -71,7 +71,7 @@ TRAPS = [
 
 
 def test_the_contract_covers_every_kind():
-    assert [*(s.kind for s in SETTINGS), "stored"] == list(TOKENIZERS)
+    assert [*(s.kind for s in SETTINGS), "pixels", "stored"] == list(TOKENIZERS)
     for kind in SETTINGS:
         assert Kinds(TOKENIZERS).settings_class(kind.kind) is type(kind)
 

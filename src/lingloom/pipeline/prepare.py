@@ -186,7 +186,7 @@ def _read(recipe: Recipe, run: RunFolder, spool: Path) -> Generator[Event, None,
             )
     figures = stats.as_dict() | {
         "targets": bool(recipe.text.target_field),
-        "labels": recipe.text.labelled,
+        "labels": bool(_labels_of(recipe)),
     }
     yield Event("text", "end", figures | {"seconds_s": time.perf_counter() - begun})
     return figures

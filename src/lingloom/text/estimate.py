@@ -48,8 +48,9 @@ def place_bytes(place: Place, by_suffix: bool = True) -> float:
     passed_over = place.found and by_suffix and format_of(place.name) is None
     if place.path is None or not place.path.exists() or passed_over:
         return 0
+    spelt = 3 if format_of(place.name) == "idx" else 1  # bytes of the character of a pixel
     packed = place.path.suffix.lower() in (*PACKED, ".parquet")
-    return place.path.stat().st_size * (UNPACKED if packed else 1)
+    return place.path.stat().st_size * (UNPACKED if packed else 1) * spelt
 
 
 def _docstring_bytes() -> float:

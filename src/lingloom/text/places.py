@@ -1,6 +1,7 @@
 """Which files `text.read` means: paths, folders, globs, standard input, parts of packages."""
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -27,8 +28,10 @@ FORMATS = {
     ".warc": "warc",
     ".wet": "warc",
     ".xml": "wiki",
+    ".conll": "conll",
 }
 """Suffix -> format; a further one of PACKED is looked through."""
+_IDX = re.compile(r"[.-]idx\d-ubyte(\.gz)?$")
 PACKED = (".gz", ".bz2", ".zst", ".zstd")
 
 PACKAGE = "package:"
@@ -72,6 +75,8 @@ def places(entry: str) -> Iterator[Place]:
 
 def format_of(name: str) -> str | None:
     """The format that the suffixes of `name` tell, or None."""
+    if _IDX.search(name):
+        return "idx"
     path = Path(name)
     if path.suffix.lower() in PACKED:
         path = path.with_suffix("")

@@ -2,19 +2,22 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from stat import S_ISREG
 from tempfile import TemporaryFile
 from typing import Annotated, Any, BinaryIO, Literal
 
 from pydantic import Field, PositiveInt, field_validator
 
-from ..errors import DataError
+from ..errors import DataError, RecipeError
 from ..settings import Settings
 from .clean import CleanSettings
+from .conll import conll
 from .document import Document
 from .formats import conversations, jsonl, parquet
 from .html import Described, html
 from .identity import identified, undescribed
+from .idx import idx, labels_beside
 from .installed import COLLECTIONS
 from .lines import decoded
 from .places import FORMATS, Place, format_of, places
@@ -28,7 +31,9 @@ from .wiki import wiki
 HELD_OUT = "heldout"
 """Key of a document's meta: it came from `text.heldout`."""
 
-Format = Literal["auto", "txt", "jsonl", "csv", "tsv", "parquet", "yml", "html", "warc", "wiki"]
+Format = Literal[
+    "auto", "txt", "jsonl", "csv", "tsv", "parquet", "yml", "html", "warc", "wiki", "conll", "idx"
+]
 
 
 class TextSettings(Settings):
@@ -53,7 +58,16 @@ class TextSettings(Settings):
     """Where jsonl, csv, tsv and parquet hold what a model is to write for a text (its translation,
     its summary), for objectives that learn from pairs; named as in `field`."""
     label_field: str | PositiveInt = ""
-    """Where they hold what a text is, for objectives that learn to tell; named as in `field`."""
+    """Where they hold what a text is, or what each of its words is, for objectives that learn to
+    tell; named as in `field`. conll: number of the labels' column."""
+    label_from: Literal["field", "file", "folder"] = "field"
+    """Where what a text is stands: in a field; in the name of its file (pos.txt.gz is 'pos'); in
+    the name of its folder (reviews/pos/17.txt is 'pos')."""
+    labels: str = ""
+    """File of the labels of images in idx files; empty looks for it beside the images, under the
+    name that train-images-idx3-ubyte suggests."""
+    word_positions: bool = False
+    """conll: whether each word ends with a digit, its place in a longer word, that is left out."""
     encoding: str = "auto"
     """auto recognises UTF-8, UTF-16, GB18030 (GBK), Big5 and Latin-1 in each file; or a name."""
     unit: Literal["auto", "file", "paragraph", "line"] = "auto"
@@ -106,7 +120,8 @@ class TextSettings(Settings):
     @property
     def labelled(self) -> bool:
         """Whether each document comes with a label."""
-        return bool(self.label_field)
+        idx = self.format == "idx" or any(format_of(entry) == "idx" for entry in self.entries)
+        return bool(self.label_field) or self.label_from != "field" or idx
 
     @property
     def entries(self) -> list[str]:
@@ -160,7 +175,9 @@ def documents_of(
     if settings.id_field:
         memory_bytes = settings.dedup_memory_mb << 20
         described = identified(described, source, settings.id_field, memory_bytes)
+    named = _label_of(place, settings)
     for label, text, facts in described:
+        facts = {**facts, **named} if named else facts
         if lacking := next(
             (key for key in settings.beside if not str(facts.get(key, "")).strip()), None
         ):
@@ -175,6 +192,16 @@ def documents_of(
             f"{place.name}: changed while it was read; run the same command again once "
             "nothing writes to it"
         )
+
+
+def _label_of(place: Place, settings: TextSettings) -> dict[str, str]:
+    """What the name of a file says of its documents, where that is to be learnt."""
+    if settings.label_from == "field":
+        return {}
+    path = Path(place.name)
+    if settings.label_from == "folder":
+        return {"label": path.parent.name}
+    return {"label": path.name.partition(".")[0]}
 
 
 def _size_and_time(place: Place) -> tuple[int, int] | None:
@@ -215,10 +242,21 @@ def _described(place: Place, source: Source, settings: TextSettings) -> Describe
         if kind in ("parquet", "warc"):
             yield from _seeking(kind, place, source, settings)
             return
+        if kind == "idx":
+            yield from _images(place, source, settings)
+            return
         with opened(place.path) as file:
             yield from _read(kind, _content(file, source, settings), source, settings)
     except OSError as error:
         source.set_aside(0, f"cannot be read ({error.strerror or error})")
+
+
+def _images(place: Place, source: Source, settings: TextSettings) -> Described:
+    labels = Path(settings.labels) if settings.labels else None
+    if labels is None and place.path is not None:
+        labels = labels_beside(place.path)
+    with opened(place.path) as file:
+        yield from idx(_content(file, source, settings), source, labels)
 
 
 def _content(file: BinaryIO, source: Source, settings: TextSettings) -> Iterator[bytes]:
@@ -235,9 +273,29 @@ def _read(kind: str, content: Iterator[bytes], source: Source, settings: TextSet
         return jsonl(chunks, source, str(settings.field), settings.other_fields)
     if kind in ("csv", "tsv"):
         return table(chunks, source, settings.field, settings.beside, tabs=kind == "tsv")
+    if kind == "conll":
+        word, label = (_column(settings, key) for key in ("field", "label_field"))
+        return conll(chunks, source, word, label, positions=settings.word_positions)
     if kind == "yml":
         return undescribed(conversations(chunks, source))
     return undescribed(plain(chunks, source, settings.unit, settings.max_chars))
+
+
+def _column(settings: TextSettings, key: Literal["field", "label_field"]) -> int:
+    """The column of a conll file that `key` names; 0 for none.
+
+    Raises:
+        RecipeError: it is not a number.
+    """
+    column = getattr(settings, key)
+    if column == TextSettings.model_fields[key].default:
+        return 1 if key == "field" else 0
+    if not isinstance(column, int):
+        raise RecipeError(
+            f"text.{key}: {column}, but conll files have no names of columns; set the number "
+            "of the column, from 1"
+        )
+    return column
 
 
 def _seeking(kind: str, place: Place, source: Source, settings: TextSettings) -> Described:

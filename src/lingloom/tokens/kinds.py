@@ -7,5 +7,6 @@ TOKENIZERS = {
     "bpe": "tokens.bytelevel:BPESettings",
     "wordpiece": "tokens.subwords:WordPieceSettings",
     "unigram": "tokens.subwords:UnigramSettings",
+    "pixels": "tokens.pixels:PixelsSettings",
     "stored": "tokens.open:StoredSettings",
 }

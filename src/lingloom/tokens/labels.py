@@ -138,7 +138,8 @@ def write_labels(
         label = document.meta.get("label")
         if label is None:
             raise DataError(
-                f"{document.id}: has no label; name the field that holds it as text.label_field"
+                f"{document.id}: has no label; name the field that holds it as text.label_field, "
+                "or of images the file as text.labels"
             )
         kept = splits.setdefault(split, _Split())
         texts += 1

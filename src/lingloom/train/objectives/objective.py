@@ -79,13 +79,15 @@ def need_labels_in(text: TextSettings, objective: ObjectiveSettings) -> None:
         how = "one for the whole text" if of == "text" else "one for each word, divided by blanks"
         raise RecipeError(
             f"text.label_field: objective {kind} learns from labels, and no field is named; set "
-            f"text.label_field to the field that holds them, {how}"
+            f"text.label_field to the field that holds them, {how}; or see text.label_from"
         )
-    if text.label_field and not of:
-        raise RecipeError(
-            f"text.label_field: objective {kind} learns from no labels; leave text.label_field "
-            f"'{text.label_field}' out, or choose a model or train.objective.kind that tells labels"
-        )
+    for key in ("label_field", "label_from", "labels"):
+        value, default = getattr(text, key), type(text).model_fields[key].default
+        if value != default and not of:
+            raise RecipeError(
+                f"text.{key}: objective {kind} learns from no labels; leave text.{key}={value} "
+                "out, or choose a model or train.objective.kind that tells labels"
+            )
 
 
 def need_targets_in(text: TextSettings, objective: ObjectiveSettings) -> None:
