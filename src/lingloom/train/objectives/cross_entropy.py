@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from ...models.model import LanguageModel, WritingModel
 from ...tokens.batch import IGNORE, Batch, PairBatch
@@ -31,26 +32,52 @@ def next_token(
     count = int(scored.sum())
     if count < targets.numel():
         hidden, targets = hidden[scored], targets[scored]
-    weight = model.output_weight()
-    total: Tensor = _CrossEntropy.apply(hidden, weight, targets, label_smoothing)
-    return total, count
+    return cross_entropy(hidden, model.output_weight(), targets, label_smoothing), count
+
+
+def cross_entropy(
+    hidden: Tensor,
+    weight: Tensor,
+    targets: Tensor,
+    label_smoothing: float = 0.0,
+    bias: Tensor | None = None,
+) -> Tensor:
+    """Summed cost in nats of `targets` (N,) under the scores `hidden @ weight.T + bias`.
+
+    Args:
+        hidden: (N, C).
+        weight: (V, C).
+        targets: (N,) int64, none of them IGNORE.
+        label_smoothing: as in `next_token`.
+        bias: (V,).
+    """
+    total: Tensor = _CrossEntropy.apply(hidden, weight, targets, label_smoothing, bias)
+    return total
 
 
 class _CrossEntropy(torch.autograd.Function):
-    """Summed cross-entropy of `hidden @ weight.T`, with both gradients made in the forward pass."""
+    """Summed cross-entropy, with all gradients made in the forward pass."""
 
     @staticmethod
     def forward(
-        ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, smoothing: float
+        ctx: Any,
+        hidden: Tensor,
+        weight: Tensor,
+        targets: Tensor,
+        smoothing: float,
+        bias: Tensor | None,
     ) -> Tensor:
         total = torch.zeros((), dtype=torch.float32, device=hidden.device)
         wants = any(ctx.needs_input_grad)
         d_hidden = torch.empty_like(hidden) if wants else None
         d_weight: Tensor | None = None
+        d_bias = None if bias is None else torch.zeros_like(bias, dtype=torch.float32)
         rows, vocab = chunk_rows(weight.shape[0]), weight.shape[0]
         for start in range(0, hidden.shape[0], rows):
             h, y = hidden[start : start + rows], targets[start : start + rows, None]
-            logp = torch.log_softmax(h @ weight.T, dim=-1, dtype=torch.float32)  # (rows, V)
+            logp = torch.log_softmax(  # (rows, V)
+                F.linear(h, weight, bias), dim=-1, dtype=torch.float32
+            )
             total -= (1 - smoothing) * logp.gather(1, y).sum()
             if smoothing:
                 total -= smoothing / vocab * logp.sum()
@@ -60,6 +87,8 @@ class _CrossEntropy(torch.autograd.Function):
             d.scatter_add_(1, y, d.new_full((), smoothing - 1).expand_as(y))
             if smoothing:
                 d -= smoothing / vocab
+            if d_bias is not None:
+                d_bias += d.sum(0)
             d = d.to(h.dtype)
             torch.mm(d, weight, out=d_hidden[start : start + rows])
             if d_weight is None:
@@ -67,17 +96,19 @@ class _CrossEntropy(torch.autograd.Function):
             else:
                 d_weight += d.T @ h  # summed in float32, whatever the working precision
         if wants:
-            ctx.save_for_backward(d_hidden, None if d_weight is None else d_weight.to(weight.dtype))
+            saved = [d_hidden, None if d_weight is None else d_weight.to(weight.dtype)]
+            saved.append(None if bias is None or d_bias is None else d_bias.to(bias.dtype))
+            ctx.save_for_backward(*saved)
         return total
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         (upstream,) = grads
-        d_hidden, d_weight = ctx.saved_tensors
+        slopes = ctx.saved_tensors
         if float(upstream) != 1.0:
-            d_hidden = d_hidden * upstream
-            d_weight = None if d_weight is None else d_weight * upstream
-        return d_hidden, d_weight, None, None
+            slopes = [None if slope is None else slope * upstream for slope in slopes]
+        d_hidden, d_weight, d_bias = slopes
+        return d_hidden, d_weight, None, None, d_bias
 
 
 def chunk_rows(vocab: int) -> int:

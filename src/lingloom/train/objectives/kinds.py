@@ -4,6 +4,7 @@ OBJECTIVES = {
     "classify": "train.objectives.classify:ClassifySettings",
     "tag": "train.objectives.tag:TagSettings",
     "pairs": "train.objectives.pairs:PairsSettings",
+    "masked_token": "train.objectives.masked_token:MaskedTokenSettings",
     "next_token": "train.objectives.next_token:NextTokenSettings",
     "span_corruption": "train.objectives.span_corruption:SpanCorruptionSettings",
 }

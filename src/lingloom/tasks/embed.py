@@ -1,0 +1,72 @@
+"""A vector for each text: the mean of what a model's last layer makes of its tokens.
+
+Source: Reimers and Gurevych 2019 (Sentence-BERT), section 3, of which this is the pooling.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..errors import DataError, RecipeError
+from ..models.model import CausalModel, NeuralModel
+from ..tokens.batch import IGNORE, Batch, Passages
+from ..tokens.tokenizer import Tokenizer, signs
+
+BATCH = 32
+"""Texts read at once."""
+
+
+@torch.no_grad()
+def embed(
+    model: NeuralModel, tokenizer: Tokenizer, texts: Sequence[str], normalise: bool = True
+) -> Tensor:
+    """The vectors of `texts`, (N, C) float32.
+
+    A model that reads in both directions sees a text between its two signs, and they count; one
+    that goes on from texts sees it behind END.
+
+    Args:
+        model: in evaluation mode; it reads texts in both directions, or goes on from them.
+        tokenizer: the one it was trained with.
+        texts: at least one.
+        normalise: to length 1, so that a product of two is their cosine.
+
+    Raises:
+        DataError: there is no text.
+        RecipeError: the model reads no texts, but pairs of them.
+        ShapeError: a text does not fit the model's context.
+    """
+    if not texts:
+        raise DataError("no text to make a vector of; give at least one")
+    begin, end = signs(tokenizer)
+    causal = isinstance(model, CausalModel)
+    if not causal and not reads_passages(model):
+        raise RecipeError(
+            f"a {model.settings.kind} model makes no vector of a text; take an encoder (bert) or a "
+            "model that goes on from texts"
+        )
+    behind = [] if causal else [end]
+    rows = [[tokenizer.end if causal else begin, *tokenizer.encode(t), *behind] for t in texts]
+    order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
+    found: list[Tensor] = [torch.empty(0)] * len(rows)
+    for start in range(0, len(rows), BATCH):
+        some = order[start : start + BATCH]
+        width = len(rows[some[-1]])
+        ids = torch.tensor([rows[i] + [end] * (width - len(rows[i])) for i in some])
+        seen = torch.arange(width) < torch.tensor([[len(rows[i])] for i in some])
+        read = Batch(ids, torch.full_like(ids, IGNORE)) if causal else Passages(ids, seen)
+        hidden = model.hidden(read).float()
+        share = seen.float() / seen.sum(1, keepdim=True)
+        for i, vector in zip(some, torch.einsum("btc,bt->bc", hidden, share), strict=True):
+            found[i] = vector
+    vectors = torch.stack(found)
+    return F.normalize(vectors, dim=-1) if normalise else vectors
+
+
+def reads_passages(model: NeuralModel) -> bool:
+    """Whether it reads texts in both directions."""
+    return any(
+        name in ("masked_token", "classify", "tag") for name in type(model.settings).objectives
+    )
