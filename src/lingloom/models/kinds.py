@@ -7,5 +7,6 @@ MODELS = {
     "bert": "models.bert:BertSettings",
     "transformer": "models.transformer:TransformerSettings",
     "rnn": "models.rnn:RNNSettings",
+    "seq2seq": "models.seq2seq:Seq2SeqSettings",
     "t5": "models.t5:T5Settings",
 }

@@ -23,6 +23,19 @@ def check_length(tokens: int, context: int) -> None:
         )
 
 
+def check_sources(targets: int, sources: int) -> None:
+    """Refuse to write more or fewer targets than there are sources to write them for.
+
+    Raises:
+        ShapeError: the two numbers differ.
+    """
+    if targets != sources:
+        raise ShapeError(
+            f"{targets} targets cannot be written for {sources} sources; "
+            f"call new_cache(memory, batch={sources}, ...)"
+        )
+
+
 class Linear(nn.Linear):
     """A linear layer whose single weights can be dropped while training (DropConnect).
 

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from ..tokens.batch import PairBatch
 from .activations import gelu
 from .distances import Distances
-from .layers import Cache, check_length
+from .layers import Cache, check_length, check_sources
 from .model import ModelSettings, PairModel, need_vocab
 from .rmsnorm import RMSNorm
 
@@ -219,19 +219,22 @@ class Memory:
     """(B, 1, 1, S), added to scores; hides the padding."""
 
 
-@dataclass
 class T5Cache:
     """What is remembered while a target is written."""
 
-    memory: Memory
-    own: Cache
+    def __init__(self, memory: Memory, own: Cache):
+        self.memory, self.own = memory, own
+        self._source = torch.arange(len(memory.mask), device=memory.mask.device)
+        """Which of the first sources each row writes for."""
 
     def pick(self, rows: Tensor) -> None:
-        """Go on with these of its rows."""
-        self.memory = Memory(
-            [(k[rows], v[rows]) for k, v in self.memory.held], self.memory.mask[rows]
-        )
-        self.own.keys, self.own.values = self.own.keys[:, rows], self.own.values[:, rows]
+        """Go on with these of its rows, (rows,) int64, in this order."""
+        self.own.pick(rows)
+        source = self._source[rows]
+        if not torch.equal(source, self._source):  # the beams of one source share what it says
+            held = [(k[rows], v[rows]) for k, v in self.memory.held]
+            self.memory = Memory(held, self.memory.mask[rows])
+        self._source = source
 
 
 class T5(PairModel):
@@ -263,10 +266,11 @@ class T5(PairModel):
                 std = 1.0 if name == "embed.weight" else parameter.shape[1] ** -0.5
                 nn.init.normal_(parameter, std=std)
         with torch.no_grad():
-            for block in (*self.encoder, *self.decoder):
-                block.attention.qkv.weight[: s.inner] *= (s.inner // s.heads) ** -0.5
-            for block in self.decoder:
-                block.cross.q.weight *= (s.inner // s.heads) ** -0.5
+            for part in self.modules():
+                if isinstance(part, SelfAttention):
+                    part.qkv.weight[: s.inner] *= (s.inner // s.heads) ** -0.5
+                elif isinstance(part, CrossAttention):
+                    part.q.weight *= (s.inner // s.heads) ** -0.5
 
     def hidden(self, batch: PairBatch) -> Tensor:
         """What the decoder makes of the target (B, T, C), ready to be scored."""
@@ -293,7 +297,8 @@ class T5(PairModel):
         for block in self.encoder:
             x = block(x, bias)
         x = self.drop(self.encoder_norm(x))
-        return Memory([block.cross.hold(x) for block in self.decoder], mask)
+        blocks = (block for block in self.decoder if isinstance(block, DecoderBlock))
+        return Memory([block.cross.hold(x) for block in blocks], mask)
 
     def output_weight(self) -> Tensor:
         return self.embed.weight if self.head is None else self.head.weight
@@ -306,6 +311,7 @@ class T5(PairModel):
         """
         s = self.settings
         check_length(length, s.context)
+        check_sources(batch, len(memory.mask))
         like = self.embed.weight
         return T5Cache(memory, Cache(s.depth, batch, s.heads, length, s.inner // s.heads, like))
 

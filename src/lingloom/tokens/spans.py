@@ -124,12 +124,12 @@ def _gaps(ids: np.ndarray, away: np.ndarray, sentinels: Sequence[int]) -> np.nda
 def filled(source: Sequence[int], target: Sequence[int], sentinels: Sequence[int]) -> list[int]:
     """The text again: each sentinel of `source` replaced by what `target` says behind it, nothing
     where it says nothing."""
-    known, said = set(sentinels), {}
+    known, run = set(sentinels), list[int]()
+    said: dict[int, list[int]] = {}
     for token in target:
         if token in known:
-            said[token] = said.get(token, [])
-            run = said[token]
-        elif said:
+            run = said.setdefault(token, [])
+        else:
             run.append(token)
     found: list[int] = []
     for token in source:
