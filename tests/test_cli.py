@@ -1,5 +1,6 @@
 """The command line answers fast, and clumsy words get clear errors."""
 
+import os
 import subprocess
 import sys
 
@@ -56,6 +57,16 @@ def test_clumsy_words_get_a_clear_error(words, code, says, capsys, tmp_path, mon
     monkeypatch.chdir(tmp_path)
     assert main(words) == code
     assert capsys.readouterr().err.strip() == says
+
+
+def test_a_screen_that_lacks_characters_ends_nothing():
+    done = subprocess.run(
+        [sys.executable, "-m", "lingloom.cli", "--help"],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0 and "\\u7ec7\\u8bed" in done.stdout
 
 
 def test_doctor_finds_what_is_installed(capsys):

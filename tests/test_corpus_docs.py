@@ -20,7 +20,7 @@ SMALLER = {
     "clean": ["filters=[]", "dedup.near=false", "dedup.audit=false", "memory=1GB", "workers=1"],
     "train": [
         *("tokens.vocab=270", "model.layers=1", "model.heads=2", "model.kv_heads=1"),
-        *("model.width=32", "model.context=32", "train.compile=false", "train.steps=3"),
+        *("model.width=32", "model.context=32", "train.steps=3"),
         *("train.batch=2", "train.eval_every=0"),
     ],
 }

@@ -199,7 +199,7 @@ def test_training_measuring_and_planning_take_a_corpus(here, capsys):
     ("words", "message"),
     [
         (["text.dedup=false"], "text.dedup: has no effect on 'c', which was cleaned and split"),
-        (["text.field=body"], "text.field: has no effect on 'c', which was cleaned and split"),
+        (["text.split_seed=1"], "text.split_seed: has no effect on 'c', which was cleaned"),
         (["text.read=[c,data]"], "'c' is a cleaned corpus and is read by itself"),
         (["text.read=[data,c]"], "'c' is a cleaned corpus and is read by itself"),
     ],
@@ -234,7 +234,7 @@ def test_an_unfinished_or_damaged_corpus_is_not_trained_on(here, capsys):
     shard.write_bytes(raw[:-8])
     assert "c/train/00000.parquet: missing or damaged" in said()
     shard.unlink()
-    assert "c/train/00000.parquet: missing or damaged" in said()
+    assert "files are missing, such as train/00000.parquet" in said()
     Path("c/manifest.json").unlink()
     assert "c: no finished corpus (no manifest.json); make it, or go on with it" in said()
 
@@ -271,6 +271,61 @@ def test_a_corpus_that_is_not_finished_is_told_and_not_taken_for_a_run(here, cap
     for view in ([], ["dropped"]):
         assert main(["show", "c", *view]) == 1
         assert "c: no finished corpus (no manifest.json); make it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["ask", "c", "x"], 1, "c: is a cleaned corpus, not a run; look into it with"),
+        (["prove", "c"], 1, "c: is a cleaned corpus, not a run; look into it with"),
+        (["prove", "r.yaml"], 1, "r.yaml: is a recipe, not a run; make a run of it with"),
+        (["train", "r.yaml"], 2, "r.yaml: is a recipe that cleans; make its corpus with"),
+        (["clean", "t.yaml"], 2, "t.yaml: is a recipe that trains (it has model); train with"),
+        (["plan", "t.yaml", "size=1GB"], 2, "size (command line): is for recipes that clean"),
+        (["clean", "data/a.jsonl"], 2, "data/a.jsonl: is it text to read? then name it in"),
+        (["clean", "r.yaml", "memory=1"], 2, "1 has no unit; write it as 512MB or 2GB"),
+        (["clean", "r.yaml", "out=t.yaml"], 1, "t.yaml: is a file, so no folder can be"),
+        (["clean", "r.yaml", "out=data/c"], 2, "out: data/c lies in 'data', which is read"),
+        (["train", "t.yaml", "out=data/c"], 2, "out: data/c lies in 'data', which is read"),
+    ],
+)
+def test_what_is_taken_for_something_else_is_told_with_the_verb_that_is_meant(
+    here, capsys, words, code, says
+):
+    made("out=c", "decontaminate.read=[]")
+    (here / "t.yaml").write_text("text: {read: data}\nmodel: {kind: ngram}\n")
+    assert main(words) == code
+    assert says in capsys.readouterr().err
+
+
+def test_files_that_are_gone_from_a_corpus_are_missed(here, capsys):
+    made("out=c")
+    Path("c/train/00000.parquet").unlink()
+    assert main(["show", "c"]) == 1
+    assert "files are missing, such as train/00000.parquet" in capsys.readouterr().err
+    assert main(["clean", "r.yaml", "out=c"]) == 0  # makes it again
+    assert main(["show", "c"]) == 0
+
+
+def test_a_recipe_for_any_text_trains_on_a_corpus_too(here):
+    made("out=c")
+    (here / "t.yaml").write_text(
+        "text: {read: x.txt, unit: file, max_chars: 4000}\ntokens: bytes\n"
+        "model: {kind: ngram, order: 2}\n"
+    )
+    assert main(["train", "t.yaml", "text.read=c", "out=run"]) == 0
+
+
+def test_a_corpus_without_hold_outs_cannot_be_measured_on(here, capsys):
+    made("out=c")
+    made("out=all", "split.validation_frac=0", "split.test_frac=0")
+    (here / "t.yaml").write_text(
+        "text: {read: c}\ntokens: bytes\nmodel: {kind: ngram, order: 2}\nout: run\n"
+    )
+    assert main(["train", "t.yaml"]) == 0
+    capsys.readouterr()
+    assert main(["measure", "run", "text.read=all"]) == 1
+    assert "the corpus all holds nothing out to measure on" in capsys.readouterr().err
 
 
 def test_a_damaged_file_of_dropped_documents_is_named(here, capsys):

@@ -29,8 +29,11 @@ SHRUNK = {
     "char_gpt": ["model.layers=1", "model.heads=2", "model.width=32", "model.context=32"],
     "llama_30m": [
         *("tokens.vocab=270", "model.layers=1", "model.heads=2", "model.kv_heads=1"),
-        *("model.width=32", "model.context=32", "train.compile=false", "train.steps=3"),
-        "text.heldout_frac=0.1",
+        *("model.width=32", "model.context=32", "train.steps=3", "text.heldout_frac=0.1"),
+    ],
+    "llama_small": [
+        *("tokens.vocab=270", "model.layers=1", "model.heads=2", "model.width=32"),
+        *("model.context=32", "train.steps=3", "text.heldout_frac=0.1"),
     ],
     "gpt2_small": [
         *("tokens.vocab=270", "model.layers=1", "model.heads=2", "model.width=32"),

@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from .api import Model, estimate, load, prove, run
     from .errors import (
         DataError,
+        FieldError,
         LingloomError,
         MissingError,
         RecipeError,
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "DataError",
+    "FieldError",
     "LingloomError",
     "MissingError",
     "Model",

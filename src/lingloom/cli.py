@@ -8,6 +8,7 @@ import errno
 import sys
 from difflib import get_close_matches
 from importlib import import_module
+from io import TextIOWrapper
 
 from .errors import LingloomError, RecipeError
 from .verbs.table import VERBS
@@ -34,6 +35,7 @@ def usage() -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one verb; the exit code."""
+    _spare_the_streams()
     words = sys.argv[1:] if arguments is None else arguments
     if not words or words[0] in ("-h", "--help", "help"):
         print(usage())
@@ -66,6 +68,13 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         print(f"error: {_told(error)}", file=sys.stderr)
         return 1
+
+
+def _spare_the_streams() -> None:
+    """A character that the screen's encoding lacks is shown as an escape; it ends nothing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _told(error: OSError) -> str:

@@ -3,10 +3,14 @@
 from pathlib import Path
 from typing import Annotated
 
-from .loading import load
+from .errors import RecipeError
+from .loading import load, read_tree
 from .settings import AnyKind, Kinds
 from .text.corpus.settings import CorpusSettings
 from .tokens.kinds import TOKENIZERS
+
+TRAINING = {"model", "baseline", "train", "measure", "decode"}
+"""Sections that only recipes of runs have."""
 
 
 class CorpusRecipe(CorpusSettings):
@@ -24,6 +28,12 @@ class CorpusRecipe(CorpusSettings):
 
 def read_corpus(recipe: str | Path, overrides: list[str]) -> CorpusRecipe:
     """The cleaning recipe of a YAML file with `key=value` on top, and its folder settled."""
+    trains = sorted(TRAINING & set(read_tree(recipe)))
+    if trains:
+        raise RecipeError(
+            f"{recipe}: is a recipe that trains (it has {', '.join(trains)}); train with: "
+            f"lingloom train {recipe}, or take its 'text' into a recipe that cleans"
+        )
     settings = load(CorpusRecipe, recipe, overrides)
     if settings.out:
         return settings

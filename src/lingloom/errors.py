@@ -3,6 +3,7 @@
 LingloomError
 ├── RecipeError      a key, a value or a file named in a recipe is wrong
 ├── DataError        a document, a row, a token id or a stored file is not what was promised
+│   └── FieldError   the rows of a file have no such field; `near` is the one that may be meant
 ├── ShapeError       a tensor or a length does not fit the model
 ├── RunError         a run cannot start or go on (loss not finite, disk full, folder in use)
 └── MissingError     an optional package is not installed; the message gives the line that mends it
@@ -21,6 +22,18 @@ class RecipeError(LingloomError, ValueError):
 
 class DataError(LingloomError, ValueError):
     """A document, a row, a token id or a stored file is not what was promised."""
+
+
+class FieldError(DataError):
+    """The rows of a file have no such field."""
+
+    def __init__(self, message: str, near: str = ""):
+        super().__init__(message)
+        self.near = near
+        """The field that may be meant; empty where none is like it."""
+
+    def __reduce__(self) -> tuple[type["FieldError"], tuple[str, str]]:
+        return FieldError, (str(self), self.near)  # may cross processes
 
 
 class ShapeError(LingloomError, ValueError):

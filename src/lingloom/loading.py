@@ -76,7 +76,16 @@ def read_tree(recipe: str | Path) -> dict[str, Any]:
     Raises:
         RecipeError: the file cannot be read, or is not a YAML mapping.
     """
-    return parse(_read_text(Path(recipe)), str(recipe))
+    text = _read_text(Path(recipe))
+    try:
+        return parse(text, str(recipe))
+    except RecipeError as error:
+        if Path(recipe).suffix.lower() in (".yaml", ".yml"):
+            raise
+        raise RecipeError(
+            f"{error}\n{recipe}: is it text to read? then name it in a recipe, or as text.read="
+            f"{recipe} behind one; recipes are .yaml files"
+        ) from None
 
 
 def _read_text(path: Path) -> str:

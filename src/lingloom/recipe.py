@@ -9,12 +9,14 @@ from typing import Annotated, Self
 from pydantic import Field, NonNegativeInt, model_validator
 
 from .corpus_recipe import CorpusRecipe
+from .errors import RecipeError
 from .loading import load, read_tree
 from .measure.perplexity import MeasureSettings
 from .models.decode import DecodeSettings
 from .models.kinds import MODELS
 from .models.model import need_carrying
 from .settings import AnyKind, Kinds, Settings
+from .text.places import require_apart
 from .text.read import TextSettings
 from .tokens.kinds import TOKENIZERS
 from .train.objectives.objective import need_labels_in, need_targets_in, objective_of
@@ -49,8 +51,8 @@ class Recipe(Settings):
     @model_validator(mode="after")
     def _sections_fit_together(self) -> Self:
         objective = objective_of(self.model, self.train)  # type: ignore[arg-type]
-        need_targets_in(self.text, objective)
         need_labels_in(self.text, objective)
+        need_targets_in(self.text, objective)
         if self.train.packing == "carried":
             need_carrying(self.model, "train.packing=carried")
         if self.measure.carried:
@@ -60,10 +62,16 @@ class Recipe(Settings):
 
 def read(recipe: str | Path, overrides: list[str]) -> Recipe:
     """The recipe of a YAML file with `key=value` on top, and its run folder settled."""
+    if is_of_a_corpus(recipe):
+        raise RecipeError(
+            f"{recipe}: is a recipe that cleans; make its corpus with: lingloom clean {recipe}, "
+            "and train on that with: lingloom train RECIPE text.read=CORPUS"
+        )
     settings = load(Recipe, recipe, overrides)
-    if settings.out:
-        return settings
-    return settings.model_copy(update={"out": f"runs/{Path(recipe).stem}"})
+    if not settings.out:
+        settings = settings.model_copy(update={"out": f"runs/{Path(recipe).stem}"})
+    require_apart([*settings.text.entries, *settings.text.heldout_entries], settings.out)
+    return settings
 
 
 def is_of_a_corpus(recipe: str | Path) -> bool:

@@ -155,6 +155,11 @@ def make_folder(path: Path) -> None:
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        file = next(place for place in (path, *path.parents) if place.exists())
+        raise RunError(
+            f"{file}: is a file, so no folder can be there; give the name of a folder"
+        ) from None
     except OSError as error:
         raise unwritable(path, error) from None
 
@@ -175,8 +180,18 @@ def find_run(name: str | Path) -> RunFolder:
     """
     for path in (Path(name), RUNS / name):
         run = RunFolder(path)
+        if (path / "manifest.json").is_file():
+            raise RunError(
+                f"{path}: is a cleaned corpus, not a run; look into it with: lingloom show {path}, "
+                f"train on it with: lingloom train RECIPE text.read={path}"
+            )
         if run.exists():
             return run
+    if Path(name).suffix in (".yaml", ".yml"):
+        raise RunError(
+            f"{name}: is a recipe, not a run; make a run of it with: lingloom train {name}, and "
+            "give the folder that it names"
+        )
     known = [p.parent.name for p in RUNS.glob("*/recipe.yaml")] if RUNS.is_dir() else []
     near = get_close_matches(Path(name).name, known, n=1, cutoff=0.4)
     hint = f"did you mean {RUNS / near[0]}?" if near else "start one with: lingloom train RECIPE"

@@ -1,13 +1,15 @@
 import json
 
 import pytest
+import yaml
 
 from lingloom.cli import main
+from lingloom.corpus_recipe import CorpusRecipe
 from lingloom.errors import DataError
 from lingloom.loading import load
 from lingloom.text.corpus.settings import CorpusSettings
 from lingloom.text.look import LookSettings, look
-from lingloom.text.read import TextSettings
+from lingloom.text.read import TextSettings, documents
 
 ENGLISH = "The {} opened its doors in the year {} and has shown the history of the town since then."
 CHINESE = "这座博物馆于{}年开放，从那时起一直展出当地的历史，馆里第{}层有很多漂亮的书画。"
@@ -73,9 +75,21 @@ def test_only_a_sample_is_read(tmp_path):
 
 
 def test_a_pile_without_text_says_why(tmp_path):
-    (tmp_path / "a.jsonl").write_text('{"body": "x"}\n')
-    with pytest.raises(DataError, match="look: no document in 1 files: .*set text.field=body"):
+    (tmp_path / "a.jsonl").write_text('{"n": 1}\n')
+    with pytest.raises(DataError, match="look: no document in 1 files: .*no field 'text'; the row"):
         look(LookSettings(text=TextSettings(read=str(tmp_path))))
+
+
+def test_files_that_name_their_text_differently_get_a_recipe_that_reads_them_all(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"content": "one"}\n{"content": "two"}\n')
+    (tmp_path / "b.csv").write_text("body,id\nthree,1\n")
+    (tmp_path / "c.jsonl").write_text('{"text": "four", "content": "not this"}\n')
+    found = look(LookSettings(text=TextSettings(read=str(tmp_path))))
+    assert found.documents == 4 and not found.notes
+    assert found.fields == ["text", "content", "body"]
+    recipe = load(CorpusRecipe, yaml.safe_load(found.recipe))
+    read = documents(recipe.text, lambda record: None)
+    assert [document.text for document in read] == ["one", "two", "three", "four"]
 
 
 def test_the_verb_prints_for_people_and_for_programs(pile, capsys):

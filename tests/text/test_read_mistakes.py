@@ -8,6 +8,7 @@ import pytest
 
 from lingloom.errors import DataError, MissingError, RecipeError
 from lingloom.loading import load
+from lingloom.text.places import require_apart
 from lingloom.text.read import TextSettings, documents
 
 
@@ -347,3 +348,34 @@ def test_a_row_beyond_the_limit_is_set_aside(tmp_path, monkeypatch):
         (2, "row of more than 1000000 characters"),
         (4, "row of more than 1000000 characters"),
     ]
+
+
+def test_a_row_without_any_of_the_fields_named_is_set_aside(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "one"}\n{"content": "two"}\n{"other": "three"}\n')
+    aside: list[dict] = []
+    settings = TextSettings(read=str(path), field=["text", "content"])
+    assert [d.text for d in documents(settings, aside.append)] == ["one", "two"]
+    assert [(r["line"], r["reason"]) for r in aside] == [(3, "no field 'text' or 'content'")]
+
+
+def test_names_that_are_no_unicode_are_shown_with_escapes(tmp_path):
+    path = os.fsencode(tmp_path) + b"/\xff\xfe.txt"
+    with open(path, "w") as file:
+        file.write("hello")
+    found = list(documents(TextSettings(read=str(tmp_path)), lambda record: None))
+    assert found[0].source == f"{tmp_path}/\\xff\\xfe.txt"
+    found[0].id.encode()
+
+
+@pytest.mark.parametrize("entry", ["{}", "{}/**/*.txt", "{}/deeper"])
+def test_what_is_read_is_not_written_into(tmp_path, entry):
+    (tmp_path / "deeper").mkdir()
+    with pytest.raises(RecipeError, match="lies in '.*', which is read"):
+        require_apart([entry.format(tmp_path)], tmp_path / "deeper" / "out")
+
+
+@pytest.mark.parametrize("entry", ["{}/*.txt", "{}/a.txt", "{}/other", "-", "python:topics"])
+def test_what_is_read_beside_is_no_hindrance(tmp_path, entry):
+    (tmp_path / "other").mkdir()
+    require_apart([entry.format(tmp_path)], tmp_path / "out")

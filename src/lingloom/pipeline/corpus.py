@@ -23,7 +23,7 @@ from ..text.corpus.opened import Corpus, corpora_among
 from ..text.corpus.reading import fingerprint
 from ..text.corpus.writing import evaluation_places
 from ..text.estimate import text_bytes
-from ..text.places import Place
+from ..text.places import Place, require_apart
 from ..text.read import all_places
 from ..text.setaside import listed
 from ..tokens.write import ShardStats, write_shards
@@ -185,6 +185,7 @@ def _inputs(recipe: CorpusRecipe) -> str:
             raise RecipeError(
                 f"out: {recipe.out} holds '{place.name}', which is read; choose another folder"
             )
+    require_apart(recipe.text.entries, recipe.out)
     rules = [Place(str(path), path) for family in recipe.filters for path in _files_of(family)]
     seen = [[place.name, fingerprint(place)] for place in [*places, *tests, *rules]]
     return hashlib.blake2b(json.dumps(seen).encode(), digest_size=16).hexdigest()

@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from ..errors import DataError
+from ..text.corpus.audit import ORIGINALS
 from ..text.corpus.budget import PARENT_BYTES, WORKER_BYTES, Budget, budget
 from ..text.corpus.build import Built, build
 from ..text.corpus.cleaning import weight_of
@@ -93,6 +94,9 @@ def plan_corpus(settings: CorpusSettings, size_bytes: float | None = None) -> Co
         disk = {path.name: path.stat().st_size for path in (folder / "work").iterdir()}
     factor = whole / sample
     seconds = {"read": read_s} | {k: v for k, v in built.seconds_s.items() if k != "read"}
+    # One process audits, and copies no more than so many documents, however large the corpus is.
+    planted = max(1, sum(part["documents"] for part in built.cleaned))
+    grown = {"audit": min(factor, max(1, 2 * ORIGINALS / planted))}
     return CorpusPlan(
         text_bytes=whole,
         sample_bytes=sample,
@@ -100,7 +104,7 @@ def plan_corpus(settings: CorpusSettings, size_bytes: float | None = None) -> Co
         kept_frac=sum(f["copies_bytes"] for f in built.files) / sample,
         workers=spending.workers,
         seconds=[
-            Term(stage, about(value * factor / spending.workers, *TIME_BAND))
+            Term(stage, about(value * grown.get(stage, factor / spending.workers), *TIME_BAND))
             for stage, value in seconds.items()
         ],
         memory=_memory(spending, settings),

@@ -2,7 +2,7 @@
 other fields of it that are wanted."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from itertools import repeat
 from typing import Any
@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from ..errors import DataError
+from ..errors import FieldError
 from .html import Described
 from .lines import has_half_character, rows
 from .setaside import Source, listed
@@ -25,18 +25,18 @@ _PARQUET_ROWS = 256
 
 
 def jsonl(
-    chunks: Iterator[str], source: Source, field: str, others: Mapping[str, str]
+    chunks: Iterator[str], source: Source, names: Sequence[str], others: Mapping[str, str]
 ) -> Described:
     """The text of each line's object.
 
     Args:
         chunks: the text of the file.
         source: told what was set aside.
-        field: the name of the text.
+        names: of the field that holds the text; of several that a row has, the first.
         others: key of the meta -> the field that it is taken from, where a row has it.
 
     Raises:
-        DataError: the file's first object has no such field, so the file is likely another one.
+        FieldError: the file's first object has no such field: the file is likely another one.
     """
     seen_object = False
     for line, raw in rows(chunks, source):
@@ -51,6 +51,7 @@ def jsonl(
         if not isinstance(row, dict):
             source.set_aside(line, f"not a JSON object but {_kind_of(row)}", raw)
             continue
+        field = next((name for name in names if name in row), names[0])
         text = row.get(field)
         if isinstance(text, str):
             seen_object = True
@@ -62,9 +63,9 @@ def jsonl(
             seen_object = True
             source.set_aside(line, f"field '{field}' is {_kind_of(text)}, not text", raw)
         elif not seen_object:
-            raise DataError(_no_field(source, line, field, row))
+            raise _no_field(source, line, names, row)
         else:
-            source.set_aside(line, f"no field '{field}'", raw)
+            source.set_aside(line, f"no field {_either(names)}", raw)
 
 
 def _described(row: Mapping[str, Any], others: Mapping[str, str]) -> dict[str, str]:
@@ -75,14 +76,19 @@ def _described(row: Mapping[str, Any], others: Mapping[str, str]) -> dict[str, s
     }
 
 
-def _no_field(source: Source, line: int, field: str, row: dict[str, Any]) -> str:
+def _no_field(source: Source, line: int, names: Sequence[str], row: dict[str, Any]) -> FieldError:
     texts = {name: len(value) for name, value in row.items() if isinstance(value, str)}
-    near = get_close_matches(field, texts, n=1, cutoff=0.6)
-    best = near[0] if near else max(texts, key=lambda name: texts[name], default=None)
-    return (
-        f"{source.name}:{line}: no field '{field}'; the row has {listed(row)}"
-        f" -- set text.field{f'={best}' if best else ' to the one that holds the text'}"
+    near = get_close_matches(names[0], texts, n=1, cutoff=0.6)
+    best = near[0] if near else max(texts, key=lambda name: texts[name], default="")
+    return FieldError(
+        f"{source.name}:{line}: no field {_either(names)}; the row has {listed(row)}"
+        f" -- set text.field{f'={best}' if best else ' to the one that holds the text'}",
+        best,
     )
+
+
+def _either(names: Sequence[str]) -> str:
+    return " or ".join(f"'{name}'" for name in names)
 
 
 def _kind_of(value: Any) -> str:
@@ -90,31 +96,35 @@ def _kind_of(value: Any) -> str:
     return "null" if value is None else kinds.get(type(value), "a number")
 
 
-def parquet(file: Any, source: Source, field: str, others: Mapping[str, str]) -> Described:
+def parquet(
+    file: Any, source: Source, names: Sequence[str], others: Mapping[str, str]
+) -> Described:
     """The text column of each row.
 
     Args:
         file: a path, or a binary file that can seek.
         source: told what was set aside.
-        field: the name of the column.
+        names: of the column; of several that the file has, the first.
         others: key of the meta -> the column that it is taken from, where the file has it.
 
     Raises:
-        DataError: there is no such column, or it does not hold text.
+        FieldError: there is no such column, or it does not hold text.
     """
     row = 0
     try:
         table = pq.ParquetFile(file)
         schema = table.schema_arrow
-        if field not in schema.names:
-            texts = [f.name for f in schema if _holds_text(f.type)]
-            near = get_close_matches(field, texts, n=1, cutoff=0.6) or texts[:1]
-            raise DataError(
-                f"{source.name}: no column '{field}'; the file has {listed(schema.names)}"
-                f" -- set text.field{f'={near[0]}' if near else ' to the one that holds the text'}"
+        texts = [f.name for f in schema if _holds_text(f.type)]
+        field = next((name for name in names if name in schema.names), "")
+        if not field:
+            near = (get_close_matches(names[0], texts, n=1, cutoff=0.6) or texts[:1] or [""])[0]
+            raise FieldError(
+                f"{source.name}: no column {_either(names)}; the file has {listed(schema.names)}"
+                f" -- set text.field{f'={near}' if near else ' to the one that holds the text'}",
+                near,
             )
-        if not _holds_text(schema.field(field).type):
-            raise DataError(
+        if field not in texts:
+            raise FieldError(
                 f"{source.name}: column '{field}' holds {schema.field(field).type}, not text"
                 " -- set text.field to a column of strings"
             )

@@ -10,7 +10,7 @@ import numpy as np
 import yaml
 from pydantic import PositiveInt
 
-from ..errors import DataError, MissingError
+from ..errors import DataError, FieldError, MissingError
 from ..settings import Settings
 from .clean import CleanSettings, clean_all
 from .dedup import digest
@@ -74,6 +74,8 @@ class Look:
     set_aside_examples: list[Mapping[str, Any]] = field(default_factory=list)
     examples: dict[str, dict[str, str]] = field(default_factory=dict)
     """The shortest, a typical (of median length) and the longest document: id and text."""
+    fields: list[str] = field(default_factory=list)
+    """Fields that hold the text in the files opened, where it is not only the one asked for."""
     notes: list[str] = field(default_factory=list)
     """What a person should know or do."""
     recipe: str = ""
@@ -138,6 +140,8 @@ def _from_one(
     place: Place, source: Source, settings: TextSettings, share: int, found: Look
 ) -> list[Document]:
     documents, taken = list[Document](), 0
+    if found.fields:
+        settings = settings.model_copy(update={"field": found.fields})
     try:
         for document in documents_of(place, source, settings):
             documents.append(document)
@@ -145,6 +149,12 @@ def _from_one(
             # rows that are set aside count too, or a file of nothing else would be read whole
             if max(taken, source.report.bytes // 8) >= share:
                 break
+    except FieldError as error:
+        fields = [*(found.fields or settings.names), error.near]
+        if error.near and not documents and isinstance(settings.column, list):
+            found.fields = fields
+            return _from_one(place, source, settings, share, found)
+        found.notes.append(str(error))
     except (DataError, MissingError) as error:
         if str(error) not in found.notes:
             found.notes.append(str(error))
@@ -209,6 +219,8 @@ def _recipe(text: TextSettings, found: Look) -> str:
     if found.personal:
         clean["mask"] = sorted(found.personal)
     given = text.model_dump(exclude_unset=True, mode="json")
+    if found.fields:
+        given["field"] = found.fields
     filters: list[Any] = []
     known = sorted(languages & {"en", "zh"})
     if len(languages - {UNKNOWN}) > 1 and known:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.util import find_spec
+from itertools import takewhile
 from pathlib import Path
 
 from ..errors import MissingError, RecipeError
@@ -66,11 +67,39 @@ def places(entry: str) -> Iterator[Place]:
     else:
         path = Path(os.path.expanduser(entry))
         if path.is_dir():
-            yield from (Place(str(p), p, found=True) for p in _walk(path))
+            yield from (Place(_name(p), p, found=True) for p in _walk(path))
         elif path.exists() or not any(c in entry for c in _MAGIC):
-            yield Place(entry, _readable(path, entry))
+            yield Place(_name(entry), _readable(path, entry))
         else:
-            yield from (Place(str(p), p) for p in _matches(str(path), entry))
+            yield from (Place(_name(p), p) for p in _matches(str(path), entry))
+
+
+def require_apart(entries: Sequence[str], out: str | Path) -> None:
+    """Refuse to write into a folder that is read: the next time the output would be read too.
+
+    Args:
+        entries: of `text.read`.
+        out: where will be written.
+
+    Raises:
+        RecipeError: `out` lies in one of them.
+    """
+    target = Path(out).resolve()
+    for entry in entries:
+        pattern = Path(os.path.expanduser(entry))
+        plain = [*takewhile(lambda part: not any(c in part for c in _MAGIC), pattern.parts)]
+        deep = len(plain) == len(pattern.parts) or "**" in pattern.parts
+        folder = Path(*plain) if plain else Path()
+        if entry != "-" and deep and folder.is_dir() and target.is_relative_to(folder.resolve()):
+            raise RecipeError(
+                f"out: {out} lies in '{entry}', which is read, so what is written there would be "
+                "read the next time; set out to a folder elsewhere, or name the files to read"
+            )
+
+
+def _name(path: str | Path) -> str:
+    """How a path is shown; bytes of it that are no UTF-8 as backslash escapes."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def format_of(name: str) -> str | None:

@@ -46,9 +46,10 @@ class TextSettings(Settings):
     read only where it is named itself."""
     format: Format = "auto"
     """auto goes by the suffix, and takes named files of other suffixes for plain text."""
-    field: str | PositiveInt = "text"
-    """Where jsonl, csv, tsv and parquet hold the text; for csv and tsv without a header line the
-    number of the column, from 1."""
+    field: str | PositiveInt | list[str] = "text"
+    """Where jsonl, csv, tsv and parquet hold the text; a list where files differ, of which the
+    first that a row has is taken. For csv and tsv without a header line the number of the column,
+    from 1."""
     id_field: str = ""
     """Where jsonl and parquet hold a document's own id, which then stands for the line in its
     id. Ids that repeat are told apart by the line, and counted."""
@@ -92,6 +93,13 @@ class TextSettings(Settings):
     split_seed: int = 0
     """Another number holds out other documents."""
 
+    @field_validator("field")
+    @classmethod
+    def _some_field(cls, value: str | int | list[str]) -> str | int | list[str]:
+        if value in ("", []):
+            raise ValueError("names no field; name the one that holds the text")
+        return value
+
     @field_validator("encoding")
     @classmethod
     def _known_encoding(cls, name: str) -> str:
@@ -104,6 +112,20 @@ class TextSettings(Settings):
                 "utf-16-le, utf-16-be, latin-1 or another that Python knows"
             ) from None
         return name
+
+    @property
+    def names(self) -> list[str]:
+        """`field` as a list of names."""
+        return (
+            [str(name) for name in self.field]
+            if isinstance(self.field, list)
+            else [str(self.field)]
+        )
+
+    @property
+    def column(self) -> list[str] | int:
+        """`field` as a column of csv or tsv: names, or a number."""
+        return self.field if isinstance(self.field, int) else self.names
 
     @property
     def other_fields(self) -> dict[str, str]:
@@ -270,9 +292,9 @@ def _read(kind: str, content: Iterator[bytes], source: Source, settings: TextSet
         return wiki(content, source)
     chunks = decoded(content, source, settings.encoding)
     if kind == "jsonl":
-        return jsonl(chunks, source, str(settings.field), settings.other_fields)
+        return jsonl(chunks, source, settings.names, settings.other_fields)
     if kind in ("csv", "tsv"):
-        return table(chunks, source, settings.field, settings.beside, tabs=kind == "tsv")
+        return table(chunks, source, settings.column, settings.beside, tabs=kind == "tsv")
     if kind == "conll":
         word, label = (_column(settings, key) for key in ("field", "label_field"))
         return conll(chunks, source, word, label, positions=settings.word_positions)
@@ -304,7 +326,7 @@ def _seeking(kind: str, place: Place, source: Source, settings: TextSettings) ->
     def described(file: BinaryIO) -> Described:
         if kind == "warc":
             return warc(file, source)
-        return parquet(file, source, str(settings.field), settings.other_fields)
+        return parquet(file, source, settings.names, settings.other_fields)
 
     with opened(place.path) as file:
         if file.seekable() and (kind == "warc" or file.peek(4)[:4] == b"PAR1"):  # type: ignore[attr-defined]

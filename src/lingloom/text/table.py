@@ -1,10 +1,10 @@
 """csv and tsv: the text column of each record, however many lines a quoted value spans."""
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 
-from ..errors import DataError
+from ..errors import DataError, FieldError
 from .html import Described
 from .lines import rows
 from .setaside import Source, listed
@@ -16,7 +16,7 @@ _RECORD_CHARS = 1 << 20
 def table(
     chunks: Iterator[str],
     source: Source,
-    field: str | int,
+    field: Sequence[str] | int,
     others: Mapping[str, str | int],
     tabs: bool,
 ) -> Described:
@@ -25,37 +25,42 @@ def table(
     Args:
         chunks: the text.
         source: told what was set aside.
-        field: a name in the header line, or a column number from 1 where there is no header.
-        others: key of the meta -> the column that it is taken from, named in the same way.
+        field: names in the header line, of which the first that it has is meant, or a column number
+            from 1 where there is no header.
+        others: key of the meta -> the column that it is taken from, a name or a number likewise.
         tabs: tsv: columns end at a tab, and quotes are text.
 
     Raises:
-        DataError: the header has no such column, or `field` is a number and others are names.
+        FieldError: the header has no such column.
+        DataError: `field` is a number and others are names.
     """
     lines = rows(chunks, source)
     records = ((n, raw.split("\t"), raw) for n, raw in lines) if tabs else _records(lines, source)
-    wanted, columns = {"": field, **others}, None
+    columns = None
     if isinstance(field, int):
         if named := next((name for name in others.values() if isinstance(name, str)), None):
             raise DataError(
                 f"{source.name}: text.field {field} says that there is no header line, so there is "
                 f"no column '{named}'; name all columns by number, or all by name"
             )
-        places = {key: int(number) - 1 for key, number in wanted.items()}
+        places = {key: int(number) - 1 for key, number in ({"": field} | dict(others)).items()}
     else:
         line, header, _ = next(records, (0, [], ""))
         if not line:
             return
+        first = next((name for name in field if name in header), field[0])
+        wanted = {"": first} | {key: str(name) for key, name in others.items()}
         for key, name in wanted.items():
             if name not in header:
                 setting = f"text.{key and key + '_'}field"
-                near = get_close_matches(str(name), header, n=1, cutoff=0.6)
-                raise DataError(
+                near = (get_close_matches(name, header, n=1, cutoff=0.6) or header)[0]
+                raise FieldError(
                     f"{source.name}:{line}: no column '{name}'; the header has {listed(header)}"
-                    f" -- set {setting}={near[0] if near else header[0]}, or {setting}=1, 2, ... "
-                    "if the file has no header line"
+                    f" -- set {setting}={near}, or {setting}=1, 2, ... "
+                    "if the file has no header line",
+                    "" if key else near,
                 )
-        places = {key: header.index(str(name)) for key, name in wanted.items()}
+        places = {key: header.index(name) for key, name in wanted.items()}
         columns = len(header)
     text, last = places.pop(""), max(places.values(), default=0)
     for line, values, raw in records:

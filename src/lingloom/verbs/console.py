@@ -78,6 +78,7 @@ def help_of(verb: str, schema: type[Settings] | None) -> str:
     """Usage of `verb` and every key it takes, read from the settings so that it cannot go stale."""
     words, says = VERBS[verb]
     lines = [f"usage: lingloom {verb} {words}".rstrip(), "", f"  {says}"]
+    lines += ["", "  --json: the answer as JSON, on standard output"]
     if schema is None:
         return "\n".join(lines)
     lines += ["", "keys, set as key=value, with their defaults:"]

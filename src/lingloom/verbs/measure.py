@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ..errors import RecipeError
+from ..errors import DataError, RecipeError
 from ..loading import COMMAND_LINE
 from ..loading import load as load_settings
 from ..measure.perplexity import MeasureSettings, perplexity
@@ -40,7 +40,12 @@ def run(arguments: list[str]) -> int:
     where: dict[str, Any]
     corpus = corpus_of(TextSettings(read=settings.text.read))
     if corpus is not None:
-        split = "test" if "test" in corpus.splits else "validation"
+        split = next((name for name in ("test", "validation") if name in corpus.splits), "")
+        if not split:
+            raise DataError(
+                f"text.read: the corpus {corpus.folder} holds nothing out to measure on; make it "
+                "again with split.validation_frac or split.test_frac above 0, or name other text"
+            )
         documents = corpus.documents(split)
         measured = perplexity(model.model, documents, model.tokenizer, settings.measure)
         where = {"text": f"the {split} split of {corpus.folder}"}

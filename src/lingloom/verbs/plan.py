@@ -14,14 +14,24 @@ from ..plan.plan import Plan
 from ..recipe import Recipe, is_of_a_corpus, read
 from .console import Words, answer, bytes_text, count_text, read_words, tell_kernels, time_text
 
+_CLEANING = """
+of a recipe that cleans: size = the text that is in the files
+      How much text to plan for, as in size=300GB; and the keys of lingloom clean --help."""
+
 
 def run(arguments: list[str]) -> int:
     """Print the plan; exit code 1 when the run cannot fit."""
     words = read_words("plan", arguments, needs=1, takes=1, schema=Recipe)
     if words is None:
+        print(_CLEANING)
         return 0
     if is_of_a_corpus(words.names[0]):
         return _run_corpus(words)
+    if any(word.startswith("size=") for word in words.overrides):
+        raise RecipeError(
+            f"size ({COMMAND_LINE}): is for recipes that clean, whose time grows with the text; "
+            "here train.steps decides, so leave it out"
+        )
     from ..device import prepare_allocator
     from ..pipeline.estimate import plan_recipe
 
@@ -74,9 +84,14 @@ def _run_corpus(words: Words) -> int:
 def lines(plan: Plan, *, detail: bool) -> list[str]:
     """The plan as a person reads it; with `detail`, term by term."""
     how = "timed on this machine" if plan.probed else "from arithmetic, so with a wide band"
+    what = (
+        f"plan       counts of {count_text(plan.text_tokens.value)} tokens"
+        if not plan.parameters
+        else f"plan       {count_text(plan.parameters)} parameters, {count_text(plan.tokens_seen)} "
+        f"tokens to read ({plan.epochs:.1f} epochs), {plan.train_flops:.2g} FLOPs of training"
+    )
     out = [
-        f"plan       {count_text(plan.parameters)} parameters, {count_text(plan.tokens_seen)} "
-        f"tokens to read ({plan.epochs:.1f} epochs), {plan.train_flops:.2g} FLOPs of training",
+        what,
         f"           time    {_band(plan.seconds_s, time_text)}, {how}",
         f"           memory  {_band(plan.memory_bytes, bytes_text)}; "
         f"{bytes_text(plan.memory_free_bytes)} free",

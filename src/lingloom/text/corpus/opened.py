@@ -14,6 +14,8 @@ from ..read import TextSettings
 from .manifest import FORMAT, MANIFEST, WORK
 
 _ROWS = 256
+_OF_FILES = ("format", "field", "encoding", "unit", "max_chars", "max_expansion")
+"""Keys of `text` that say how files of one format are read, as a recipe for any text may hold."""
 
 
 class Corpus:
@@ -27,6 +29,13 @@ class Corpus:
         """`manifest`: where it is known already, before it is written."""
         self.folder = Path(folder)
         self.manifest = manifest or _manifest(self.folder)
+        files = [file["path"] for file in self.manifest["files"]]
+        gone = [path for path in files if not (self.folder / path).is_file()]
+        if gone:
+            raise DataError(
+                f"{self.folder}: {len(gone)} of its {len(files)} files are missing, such as "
+                f"{gone[0]}; put them back, or make the corpus again"
+            )
 
     @property
     def splits(self) -> list[str]:
@@ -53,7 +62,7 @@ def corpus_of(settings: TextSettings) -> Corpus | None:
     """The corpus that `text.read` names; None if it names raw text.
 
     Raises:
-        RecipeError: other text, or another key of `text`, is given with it.
+        RecipeError: other text is given with it, or a key that would clean or split it.
         DataError: as Corpus.
     """
     folders = corpora_among(settings.entries)
@@ -67,7 +76,7 @@ def corpus_of(settings: TextSettings) -> Corpus | None:
         )
     default = TextSettings(read=settings.read)
     for name in TextSettings.model_fields:
-        if getattr(settings, name) != getattr(default, name):
+        if name not in _OF_FILES and getattr(settings, name) != getattr(default, name):
             raise RecipeError(
                 f"text.{name}: has no effect on '{folder}', which was cleaned and split when it "
                 "was made; set it in the corpus's own recipe, or leave it out"

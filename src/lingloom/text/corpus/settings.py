@@ -99,6 +99,13 @@ class CorpusSettings(Settings):
     out: str = ""
     """The corpus folder; empty: corpora/ and the recipe's name."""
 
+    @field_validator("memory", mode="before")
+    @classmethod
+    def _bare_number(cls, value: object) -> object:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            raise ValueError(f"{value} has no unit; write it as 512MB or 2GB")
+        return value
+
     @field_validator("memory")
     @classmethod
     def _is_a_size(cls, text: str) -> str:
