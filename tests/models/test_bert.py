@@ -12,14 +12,21 @@ from lingloom.tokens.batch import Passages
 
 transformers = pytest.importorskip("transformers")
 
-HEADS = ("masked", "next_sentence", "pooled", "none")
-every_head = pytest.mark.parametrize("head", HEADS)
-CLASSES = dict(
-    zip(HEADS, ("BertForMaskedLM", "BertForPreTraining", "BertModel", "BertModel"), strict=True)
-)
+CLASSES = {
+    "masked": "BertForMaskedLM",
+    "next_sentence": "BertForPreTraining",
+    "classify": "BertForSequenceClassification",
+    "tag": "BertForTokenClassification",
+    "pooled": "BertModel",
+    "none": "BertModel",
+}
+every_head = pytest.mark.parametrize("head", CLASSES)
+LABELLED = ("classify", "tag")
 
 
 def settings(**changes):
+    if changes.get("head") in LABELLED:
+        changes |= {"labels": 3, "label_names": ["B-人", "I-人", "O"]}
     sizes = {"vocab": 37, "context": 24, "layers": 3, "heads": 3, "width": 27, "ff_width": 40}
     return BertSettings(**{**sizes, **changes})
 
@@ -55,6 +62,8 @@ def same_answers(ours, theirs):
             "prediction_logits": ours.masked_logits(batch),
             "seq_relationship_logits": ours.next_sentence_logits(hidden),
         },
+        "classify": lambda: {"logits": ours.label_scores(hidden, batch)},
+        "tag": lambda: {"logits": ours.label_scores(hidden, batch)},
         "pooled": lambda: {"last_hidden_state": hidden, "pooler_output": ours.pooled(hidden)},
         "none": lambda: {"last_hidden_state": hidden},
     }[head]()
@@ -88,6 +97,7 @@ def test_their_folder_opens_here_with_the_same_answers(head, tmp_path):
         num_attention_heads=2,
         hidden_size=18,
         intermediate_size=26,
+        num_labels=5 if head == "tag" else 2,
     )
     theirs = getattr(transformers, CLASSES[head])(config).eval()
     with torch.no_grad():
@@ -96,6 +106,7 @@ def test_their_folder_opens_here_with_the_same_answers(head, tmp_path):
     theirs.save_pretrained(tmp_path)
     ours = load_model(tmp_path)
     assert ours.settings.head == {"none": "pooled"}.get(head, head)
+    assert ours.settings.labels == {"classify": 2, "tag": 5}.get(head, 0)
     same_answers(ours, theirs)
 
 

@@ -8,6 +8,7 @@ drawn from a normal distribution that is not cut off.
 Shapes: B rows, T places, C width, H heads, D = C/H, V vocabulary, N places picked from a batch.
 """
 
+from collections.abc import Sequence
 from typing import Literal, Self, TypeVar
 
 import torch
@@ -17,12 +18,20 @@ from torch.nn import functional as F
 
 from ..errors import ShapeError
 from ..tokens.batch import Passages
+from ..tokens.tokenizer import Tokenizer, signs
 from .layers import check_length
-from .model import ModelSettings, NeuralModel, need_vocab
+from .model import LabelModel, ModelSettings, need_labels, need_vocab
 
 EPS = 1e-12
 """LayerNorm's epsilon; every published BERT has this one."""
-Head = Literal["masked", "next_sentence", "pooled", "none"]
+Head = Literal["masked", "next_sentence", "classify", "tag", "pooled", "none"]
+_LEARNS = {
+    "masked": "masked_token",
+    "next_sentence": "masked_token",
+    "classify": "classify",
+    "tag": "tag",
+}
+"""head -> the objective that teaches it."""
 MASKED_FRAC = 0.15
 """Share of the places that training hides, by which the cost of the head is reckoned."""
 _Part = TypeVar("_Part", bound=nn.Module)
@@ -31,7 +40,7 @@ _Part = TypeVar("_Part", bound=nn.Module)
 class BertSettings(ModelSettings):
     """BERT (Devlin et al. 2019)."""
 
-    objectives = ("masked_token",)
+    objectives = ("masked_token", "classify", "tag")
 
     kind: Literal["bert"] = "bert"
     vocab: NonNegativeInt = 0
@@ -49,8 +58,16 @@ class BertSettings(ModelSettings):
     parts: PositiveInt = 2
     """How many texts a row may hold that are told apart by an embedding of their own."""
     head: Head = "masked"
-    """What stands above the blocks: masked tells hidden tokens; next_sentence also whether one text
-    follows the other; pooled is one layer above the first place; none is nothing."""
+    """What stands above the blocks, and with it what is learnt. masked: hidden tokens;
+    next_sentence: also whether one text follows the other; classify: a label for each text; tag:
+    one for each word; pooled: one layer above the first place; none: nothing."""
+    labels: NonNegativeInt = 0
+    """Number of labels; 0 takes those of the data. For classify and tag."""
+    label_names: list[str] = []
+    """What the labels are called; empty takes the names of the data."""
+    start_from: str = ""
+    """A run, or the folder of a model, whose weights training begins with; heads that it lacks
+    begin with random ones. Empty: all weights are random."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """Share of embedding, residual and attention values dropped while training."""
 
@@ -63,16 +80,34 @@ class BertSettings(ModelSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _labels_have_an_effect(self) -> Self:
+        if self.labels and self.head not in ("classify", "tag"):
+            raise ValueError(
+                f"labels {self.labels} has no effect on head={self.head}, which tells none; leave "
+                "it out, or set head=classify or head=tag"
+            )
+        return self
+
     @property
     def inside(self) -> int:
         """Width inside the feed-forward part, with the default resolved."""
         return self.ff_width or 4 * self.width
+
+    def learns(self) -> tuple[str, ...]:
+        return (_LEARNS[self.head],) if self.head in _LEARNS else ()
+
+    def signs(self, tokenizer: Tokenizer) -> tuple[Sequence[int], Sequence[int]]:
+        begin, end = signs(tokenizer)
+        return (begin,), (end,)
 
     def shape(self) -> str:
         return f"{self.layers} layers, {self.heads} heads, width {self.width}"
 
     def build(self) -> "Bert":
         need_vocab(self.vocab)
+        if self.head in ("classify", "tag"):
+            need_labels(self.labels)
         return Bert(self)
 
 
@@ -133,7 +168,7 @@ class MaskedHead(nn.Module):
         return self.norm(F.gelu(self.dense(x)))
 
 
-class Bert(NeuralModel):
+class Bert(LabelModel):
     """A stack of blocks above learned embeddings, and a head."""
 
     def __init__(self, settings: BertSettings):
@@ -146,8 +181,11 @@ class Bert(NeuralModel):
         self.norm = nn.LayerNorm(width, EPS)
         self.blocks = nn.ModuleList(Block(settings) for _ in range(settings.layers))
         self.masked = MaskedHead(settings) if head in ("masked", "next_sentence") else None
-        self.pooler = nn.Linear(width, width) if head in ("next_sentence", "pooled") else None
+        pools = head in ("next_sentence", "classify", "pooled")
+        self.pooler = nn.Linear(width, width) if pools else None
         self.follows = nn.Linear(width, 2) if head == "next_sentence" else None
+        labels = settings.labels
+        self.classifier = nn.Linear(width, labels) if head in ("classify", "tag") else None
         self._draw_weights()
 
     def _draw_weights(self) -> None:
@@ -200,6 +238,16 @@ class Bert(NeuralModel):
     def next_sentence_logits(self, x: Tensor) -> Tensor:
         """Scores of 'it follows' and 'it does not', in this order: hidden (B, T, C) -> (B, 2)."""
         return _need(self.follows, "next_sentence")(self.pooled(x)).float()
+
+    def label_scores(self, hidden: Tensor, rows: Passages) -> Tensor:
+        """Scores of the labels, (B, L) or (B, T, L) float32, as the head has it.
+
+        Raises:
+            ShapeError: the model has no such head.
+        """
+        classifier = _need(self.classifier, "classify or tag")
+        x = hidden if self.pooler is None else self.pooled(hidden)
+        return classifier(self._drop(x)).float()
 
     def _drop(self, x: Tensor) -> Tensor:
         rate = self.settings.dropout

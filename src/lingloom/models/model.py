@@ -3,7 +3,7 @@
 Shapes: B sequences, T tokens, C width, V vocabulary.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
 from torch import Tensor, nn
@@ -60,6 +60,18 @@ class NeuralModel(nn.Module):
     def decays(self, name: str, parameter: nn.Parameter) -> bool:
         """Whether weight decay applies: matrices yes, gains, biases and positions no."""
         return parameter.ndim >= 2
+
+    def begin(self, tokenizer: Tokenizer) -> Mapping[str, Any]:
+        """Take over what the settings ask to begin from, once, before training; what came of it.
+
+        Raises:
+            RecipeError, DataError: it does not fit this model, or cannot be read.
+        """
+        return {}
+
+    def row_limits(self) -> dict[str, float]:
+        """Parameter -> the largest 2-norm that each of its rows may have after an update."""
+        return {}
 
     def tables(self) -> list[Tensor]:
         """Weights of which single rows are looked up or scored, rather than multiplied as a whole;
@@ -189,6 +201,11 @@ class ModelSettings(Settings):
     """What the family can learn, by `objective.kind`; the first unless a recipe says otherwise."""
     carries: ClassVar[bool] = False
     """Whether the family can start a row from the state in which it left another."""
+
+    def learns(self) -> tuple[str, ...]:
+        """Of `objectives` those that a model of this shape can learn; the first unless a recipe
+        says otherwise. None: it only makes vectors of texts."""
+        return type(self).objectives
 
     def signs(self, tokenizer: Tokenizer) -> tuple[Sequence[int], Sequence[int]]:
         """Ids that stand before each text of which labels are told, and those behind it.

@@ -4,13 +4,14 @@ Source: Reimers and Gurevych 2019 (Sentence-BERT), section 3, of which this is t
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from ..errors import DataError, RecipeError
-from ..models.model import CausalModel, NeuralModel
+from ..models.model import CausalModel, LabelModel
 from ..tokens.batch import IGNORE, Batch, Passages
 from ..tokens.tokenizer import Tokenizer, signs
 
@@ -19,9 +20,7 @@ BATCH = 32
 
 
 @torch.no_grad()
-def embed(
-    model: NeuralModel, tokenizer: Tokenizer, texts: Sequence[str], normalise: bool = True
-) -> Tensor:
+def embed(model: Any, tokenizer: Tokenizer, texts: Sequence[str], normalise: bool = True) -> Tensor:
     """The vectors of `texts`, (N, C) float32.
 
     A model that reads in both directions sees a text between its two signs, and they count; one
@@ -42,7 +41,7 @@ def embed(
         raise DataError("no text to make a vector of; give at least one")
     begin, end = signs(tokenizer)
     causal = isinstance(model, CausalModel)
-    if not causal and not reads_passages(model):
+    if not causal and not isinstance(model, LabelModel):
         raise RecipeError(
             f"a {model.settings.kind} model makes no vector of a text; take an encoder (bert) or a "
             "model that goes on from texts"
@@ -63,10 +62,3 @@ def embed(
             found[i] = vector
     vectors = torch.stack(found)
     return F.normalize(vectors, dim=-1) if normalise else vectors
-
-
-def reads_passages(model: NeuralModel) -> bool:
-    """Whether it reads texts in both directions."""
-    return any(
-        name in ("masked_token", "classify", "tag") for name in type(model.settings).objectives
-    )

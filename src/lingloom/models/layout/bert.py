@@ -1,4 +1,4 @@
-"""BERT as transformers writes it: BertForMaskedLM, BertForPreTraining and the plain BertModel."""
+"""BERT as transformers writes it: the plain BertModel, and one class for each head above it."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +10,8 @@ from .family import Family, Piece
 _CLASSES = {
     "masked": "BertForMaskedLM",
     "next_sentence": "BertForPreTraining",
+    "classify": "BertForSequenceClassification",
+    "tag": "BertForTokenClassification",
     "pooled": "BertModel",
     "none": "BertModel",
 }
@@ -37,10 +39,12 @@ def _pieces(s: BertSettings) -> Iterator[Piece]:
         yield Piece("masked.bias", {"cls.predictions.bias": (s.vocab,)})
         yield from _linear("masked.dense", "cls.predictions.transform.dense", C, C)
         yield from _norm("masked.norm", "cls.predictions.transform.LayerNorm", C)
-    if s.head in ("next_sentence", "pooled"):
+    if s.head in ("next_sentence", "classify", "pooled"):
         yield from _linear("pooler", "pooler.dense", C, C)
     if s.head == "next_sentence":
         yield from _linear("follows", "cls.seq_relationship", C, 2)
+    if s.head in ("classify", "tag"):
+        yield from _linear("classifier", "classifier", C, s.labels)
 
 
 def _linear(ours: str, theirs: str, inputs: int, outputs: int) -> Iterator[Piece]:
@@ -54,6 +58,11 @@ def _norm(ours: str, theirs: str, width: int) -> Iterator[Piece]:
 
 
 def _config(s: BertSettings) -> dict[str, Any]:
+    names = s.label_names or [f"LABEL_{i}" for i in range(s.labels)]
+    labels = {
+        "id2label": {str(i): name for i, name in enumerate(names)},
+        "label2id": {name: i for i, name in enumerate(names)},
+    }
     return {
         "architectures": [_CLASSES[s.head]],
         "max_position_embeddings": s.context,
@@ -69,6 +78,7 @@ def _config(s: BertSettings) -> dict[str, Any]:
         "tie_word_embeddings": True,
         "pad_token_id": None,  # else transformers keeps the token of that id from learning
         "lingloom": {"head": s.head},
+        **(labels if s.labels else {}),
     }
 
 
@@ -85,6 +95,8 @@ def _settings(config: Config) -> BertSettings:
     heads = [head for head, name in _CLASSES.items() if named == [name]]
     if not heads:
         config.refuse("architectures", f"supported is one of {', '.join(set(_CLASSES.values()))}")
+    names = config.table("id2label")
+    told = heads[0] in ("classify", "tag")
     values = {
         "vocab": config.need("vocab_size"),
         "context": config.get("max_position_embeddings", 512),
@@ -95,6 +107,8 @@ def _settings(config: Config) -> BertSettings:
         "parts": config.get("type_vocab_size", 2),
         "dropout": config.get("hidden_dropout_prob", 0.1),
         "head": heads[0],
+        "labels": (len(names) or 2) * told,  # transformers writes none where there are two
+        "label_names": [str(names.get(str(i))) for i in range(len(names))] if told else [],
     }
     return BertSettings(**values | config.table("lingloom"))
 
@@ -107,6 +121,6 @@ BERT = Family(
     settings=_settings,
     # of a file with more above the blocks than its class uses, the rest is left, as by transformers
     ignored=r"embeddings\.position_ids|cls\..*|pooler\..*",
-    bare=r"cls\.",
+    bare=r"cls\.|classifier\.",
     older={"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"},
 )

@@ -117,7 +117,12 @@ def objective_of(model: ModelSettings, train: TrainSettings) -> ObjectiveSetting
     Raises:
         RecipeError: the family cannot learn that.
     """
-    able, chosen = type(model).objectives, train.objective
+    able, chosen = model.learns(), train.objective
+    if not able:
+        raise RecipeError(
+            f"model.head: a {model.kind} with head={model.head} learns nothing, it only makes "  # type: ignore[attr-defined]
+            "vectors of texts; choose another head"
+        )
     if chosen is None:
         chosen = Kinds(OBJECTIVES).settings_class(able[0])()
     assert isinstance(chosen, ObjectiveSettings)
@@ -125,6 +130,11 @@ def objective_of(model: ModelSettings, train: TrainSettings) -> ObjectiveSetting
     if kind not in able:
         raise RecipeError(
             f"train.objective.kind: model.kind {model.kind} cannot learn {kind}, "  # type: ignore[attr-defined]
-            f"only {', '.join(able)}; choose one of these, or another model"
+            f"only {', '.join(able)}; choose one of these, or {_instead(model, kind)}"
         )
     return chosen
+
+
+def _instead(model: ModelSettings, kind: str) -> str:
+    """What to do for a model to learn `kind`."""
+    return "another model.head" if kind in type(model).objectives else "another model"
