@@ -3,9 +3,9 @@
 The functions are named so that none hides a room of the package (`train`, `plan`, `measure`).
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from .errors import RecipeError, RunError
 from .loading import load as load_settings
@@ -26,6 +26,7 @@ from .recipe import Recipe, read
 from .runs import RunFolder, find_run, write_whole
 from .tasks.generate import generate
 from .tasks.kinds import TASKS
+from .tasks.translate import Translation, translate
 from .text.document import Document
 from .tokens.open import open_tokenizer
 from .tokens.tokenizer import Tokenizer
@@ -72,6 +73,35 @@ class Model:
         self._need("generate")
         settings = load_settings(DecodeSettings, self.decode.model_dump() | decode)
         return generate(self.model, self.tokenizer, prompt, settings)
+
+    @overload
+    def translate(self, text: str, **decode: Any) -> str: ...
+
+    @overload
+    def translate(self, text: Sequence[str], **decode: Any) -> list[str]: ...
+
+    def translate(self, text: str | Sequence[str], **decode: Any) -> str | list[str]:
+        """What the model writes for a text, or for each of several: a translation, if that is what
+        its targets were.
+
+        Args:
+            text: one text, or several.
+            decode: fields of DecodeSettings, such as `temperature=0, beams=4`.
+
+        Raises:
+            RecipeError: a field is unknown or out of range; or the model does not write for texts.
+            DataError: a text is empty.
+            ShapeError: a text does not fit the model's context.
+        """
+        several = [text] if isinstance(text, str) else text
+        found = [each.text for each in self.translations(several, **decode)]
+        return found[0] if isinstance(text, str) else found
+
+    def translations(self, texts: Sequence[str], **decode: Any) -> list[Translation]:
+        """`translate`, with how likely each text is and why it ends."""
+        self._need("translate")
+        settings = load_settings(DecodeSettings, self.decode.model_dump() | decode)
+        return translate(self.model, self.tokenizer, texts, settings)
 
     def measure(self, texts: Iterable[str | Document], **measure: Any) -> list[Score]:
         """Bits per byte and perplexity on `texts`, with 95% intervals.

@@ -12,7 +12,7 @@ from .corpus_recipe import CorpusRecipe
 from .errors import RecipeError
 from .loading import load, read_tree
 from .measure.perplexity import MeasureSettings
-from .models.decode import DecodeSettings
+from .models.decode import DecodeSettings, need_no_search
 from .models.kinds import MODELS
 from .models.model import need_carrying
 from .settings import AnyKind, Kinds, Settings
@@ -53,6 +53,8 @@ class Recipe(Settings):
         objective = objective_of(self.model, self.train)  # type: ignore[arg-type]
         need_labels_in(self.text, objective)
         need_targets_in(self.text, objective)
+        if not objective.learns_targets:
+            need_no_search(self.decode, self.model.kind)  # type: ignore[attr-defined]
         if self.train.packing == "carried":
             need_carrying(self.model, "train.packing=carried")
         if self.measure.carried:

@@ -12,6 +12,7 @@ from lingloom.train.schedule import (
     ConstantSettings,
     CosineSettings,
     ExponentialSettings,
+    InverseSqrtSettings,
     InverseTimeSettings,
     LinearSettings,
     StepSettings,
@@ -39,6 +40,8 @@ every_kind = pytest.mark.parametrize("settings", KINDS, ids=lambda s: s.kind)
         # stairs at 30, 60 and 90
         (StepSettings(), {0: 1, 29: 1, 30: 0.1, 59: 0.1, 60: 0.01, 90: 0.001}),
         (StepSettings(gamma=0.5, every=10, floor=0.2), {9: 1, 10: 0.5, 20: 0.25, 30: 0.2}),
+        (InverseSqrtSettings(warmup=4), {0: 0.25, 3: 1, 4: 1, 16: 0.5, 64: 0.25}),
+        (InverseSqrtSettings(warmup=0.04, floor=0.3), {1: 0.5, 16: 0.5, 36: 1 / 3, 64: 0.3}),
         (LinearSettings(warmup=0), {0: 1, 25: 0.75, 50: 0.5, 99: 0.01}),
         (LinearSettings(warmup=20, floor=0.2), {19: 1, 20: 1, 60: 0.6, 99: 1 - 0.8 * 79 / 80}),
         (CosineSettings(warmup=0, floor=0), {0: 1, 50: 0.5, 25: (1 + math.sqrt(0.5)) / 2}),
@@ -85,6 +88,14 @@ def test_a_length_is_steps_or_a_share():
     assert [steps_of(x, 400) for x in (0, 0.02, 0.5, 1, 37)] == [0, 8, 200, 1, 37]
 
 
+def test_the_rate_of_the_transformer_is_the_one_of_its_paper():
+    lr = (512 * 4000) ** -0.5
+    for n in (1, 100, 4000, 4001, 16000, 100_000):
+        step = n - 1 if n <= 4000 else n
+        found = lr * InverseSqrtSettings(warmup=4000).factor(step, 100_000)
+        assert found == pytest.approx(512**-0.5 * min(n**-0.5, n * 4000**-1.5), rel=1e-12)
+
+
 def test_the_stable_part_does_not_depend_on_the_length_of_the_run():
     settings = WSDSettings(warmup=10, decay=20)
     assert [settings.factor(s, 100) for s in range(80)] == [
@@ -92,9 +103,10 @@ def test_the_stable_part_does_not_depend_on_the_length_of_the_run():
     ]
 
 
-def test_a_warm_up_longer_than_the_run_is_refused():
+@pytest.mark.parametrize("settings", [ConstantSettings, InverseSqrtSettings])
+def test_a_warm_up_longer_than_the_run_is_refused(settings):
     with pytest.raises(RecipeError) as error:
-        ConstantSettings(warmup=200).factor(0, 100)
+        settings(warmup=200).factor(0, 100)
     assert str(error.value) == (
         "train.schedule.warmup: 200 steps do not fit train.steps 100; "
         "shorten it, or give it as a share such as 0.02"

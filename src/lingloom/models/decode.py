@@ -6,13 +6,13 @@ Works with every language model, neural or counted. All randomness comes from on
 import sys
 from codecs import getincrementaldecoder
 from collections.abc import Generator, Iterator, Sequence
-from typing import Generic, Literal, TypeVar
+from typing import Generic, Literal, Self, TypeVar
 
 import torch
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 from torch import Tensor, nn
 
-from ..errors import DataError
+from ..errors import DataError, RecipeError
 from ..settings import Settings
 from ..tokens.tokenizer import Tokenizer
 from .layers import check_length
@@ -41,10 +41,32 @@ class DecodeSettings(Settings):
     """Leave out tokens less likely than this share of the likeliest (Nguyen et al. 2024)."""
     repetition_penalty: PositiveFloat = 1.0
     """Above 1 makes tokens that were already there less likely (Keskar et al. 2019, CTRL, 4.1)."""
+    beams: PositiveInt = 1
+    """Beginnings that are kept side by side while a text is written after another one, to find the
+    likeliest; it needs temperature 0. 1 chooses token by token."""
+    length_penalty: float = Field(default=0.0, ge=0, le=10)
+    """With beams: alpha of Wu et al. 2016, equation 14; 0 prefers short texts, 1 long ones."""
     stop: tuple[str, ...] = ()
     """Texts that end the answer; they are not part of it."""
     seed: NonNegativeInt = 0
     """The same seed gives the same text."""
+
+    @model_validator(mode="after")
+    def _all_options_have_an_effect(self) -> Self:
+        if self.beams == 1 and self.length_penalty:
+            raise ValueError(
+                f"length_penalty {self.length_penalty:g} has no effect on one beam; set beams=4 or "
+                "leave it out"
+            )
+        idle = {"temperature": 0, "top_k": 0, "top_p": 1, "min_p": 0, "repetition_penalty": 1}
+        for name, off in idle.items():
+            value = getattr(self, name)
+            if self.beams > 1 and value != off:
+                raise ValueError(
+                    f"{name} {value:g} has no effect on beams {self.beams}, which look for the "
+                    f"likeliest text; set {name}={off} or beams=1"
+                )
+        return self
 
 
 class Stream(Generic[T], Iterator[T]):
@@ -79,8 +101,10 @@ def generate(
 
     Raises:
         DataError: the prompt is empty, and there is no `end` to start from.
+        RecipeError: beams are asked for.
         ShapeError: the prompt is longer than the model's context.
     """
+    need_no_search(settings, model.settings.kind)
     prompt = list(prompt_ids)
     if not prompt:
         if end is None:
@@ -93,6 +117,20 @@ def generate(
     if isinstance(model, nn.Module):
         model.eval()
     return Stream(_generate(model, prompt, end, settings))
+
+
+def need_no_search(settings: DecodeSettings, kind: str) -> None:
+    """Refuse beams for a model that goes on from a text.
+
+    Raises:
+        RecipeError: there are some.
+    """
+    if settings.beams > 1:
+        raise RecipeError(
+            f"decode.beams: {settings.beams} beams are for models that write a text for another "
+            f"one, and model.kind {kind} goes on from a text token by token; set decode.beams=1 "
+            "decode.length_penalty=0"
+        )
 
 
 def _generate(

@@ -2,6 +2,7 @@
 
 TASKS = {
     "next_token": "generate",
+    "pairs": "translate",
 }
 """Objective -> task: the method of `api.Model`, the file beside this one, and the file of
 `verbs/asks` that have this name. A newcomer adds its row here and these three."""

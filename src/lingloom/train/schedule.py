@@ -19,6 +19,7 @@ SCHEDULES = {
     "inverse_time": "train.schedule:InverseTimeSettings",
     "exponential": "train.schedule:ExponentialSettings",
     "step": "train.schedule:StepSettings",
+    "inverse_sqrt": "train.schedule:InverseSqrtSettings",
     "linear": "train.schedule:LinearSettings",
     "cosine": "train.schedule:CosineSettings",
     "wsd": "train.schedule:WSDSettings",
@@ -140,6 +141,27 @@ class StepSettings(ScheduleSettings):
     def after_warmup(self, t: int, length: int) -> float:
         t = max(0, t - steps_of(self.hold, length))
         return max(self.floor, self.gamma ** (t // max(1, steps_of(self.every, length))))
+
+
+class InverseSqrtSettings(ScheduleSettings):
+    """sqrt(W / (W + t)); never below `floor`.
+
+    With train.lr = (width * W)^-0.5 this is the rate of Vaswani et al., width^-0.5 * min(n^-0.5,
+    n * W^-1.5) at step n from 1, where what follows the warm-up comes one step later here.
+
+    Source: Vaswani et al. 2017 (Attention Is All You Need), section 5.3, equation 3.
+    """
+
+    kind: Literal["inverse_sqrt"] = "inverse_sqrt"
+    warmup: Warmup = 0.04
+    floor: Share = 0.0
+    """Least share of the full rate."""
+
+    def factor(self, step: int, steps: int) -> float:
+        warmup = steps_of(self.warmup, steps)
+        if step < warmup:
+            return super().factor(step, steps)
+        return max(self.floor, math.sqrt(max(1, warmup) / max(1, step)))
 
 
 class LinearSettings(ScheduleSettings):
