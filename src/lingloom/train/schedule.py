@@ -153,7 +153,7 @@ class InverseSqrtSettings(ScheduleSettings):
     """
 
     kind: Literal["inverse_sqrt"] = "inverse_sqrt"
-    warmup: Warmup = 0.04
+    warmup: Warmup = 0.02
     floor: Share = 0.0
     """Least share of the full rate."""
 
