@@ -24,6 +24,7 @@ from .pipeline.proofs import evidence
 from .plan.plan import Plan
 from .recipe import Recipe, read
 from .runs import RunFolder, find_run, write_whole
+from .tasks.fill_gaps import WithoutGaps, fill_gaps
 from .tasks.generate import generate
 from .tasks.kinds import TASKS
 from .tasks.translate import Translation, translate
@@ -102,6 +103,22 @@ class Model:
         self._need("translate")
         settings = load_settings(DecodeSettings, self.decode.model_dump() | decode)
         return translate(self.model, self.tokenizer, texts, settings)
+
+    def fill_gaps(self, text: str, **decode: Any) -> WithoutGaps:
+        """What the model puts where something is missing in a text.
+
+        Args:
+            text: with `___` for each gap.
+            decode: fields of DecodeSettings, such as `temperature=0`.
+
+        Raises:
+            RecipeError: a field is unknown or out of range; or the model does not fill gaps.
+            DataError: there is no gap, or too many.
+            ShapeError: the text does not fit the model's context.
+        """
+        self._need("fill_gaps")
+        settings = load_settings(DecodeSettings, self.decode.model_dump() | decode)
+        return fill_gaps(self.model, self.tokenizer, text, settings)
 
     def measure(self, texts: Iterable[str | Document], **measure: Any) -> list[Score]:
         """Bits per byte and perplexity on `texts`, with 95% intervals.

@@ -2,6 +2,7 @@
 
 TASKS = {
     "next_token": "generate",
+    "span_corruption": "fill_gaps",
     "pairs": "translate",
 }
 """Objective -> task: the method of `api.Model`, the file beside this one, and the file of

@@ -18,6 +18,7 @@ Evaluate = Callable[[Any], dict[str, float]]
 
 JUDGES = {
     "next_token": "language",
+    "span_corruption": "span_corruption",
 }
 """Objective -> the module beside this one that judges what was learnt."""
 

@@ -48,12 +48,12 @@ class SpanCorruptionSettings(ObjectiveSettings):
 
     def heldout(self, reading: Reading, model: ModelSettings, batch: int) -> Iterator[PairBatch]:
         places, sentinels = self.lengths(model).source, self.sentinel_ids(reading.tokenizer)
-        return heldout_spans(reading, self._noise, places, batch, sentinels=sentinels)
+        return heldout_spans(reading, self.noise, places, batch, sentinels=sentinels)
 
     def pretended(
         self, model: ModelSettings, train: TrainSettings, rows: int, context: int
     ) -> PairBatch:
-        lengths = self._noise.filling(max(3, context))
+        lengths = self.noise.filling(max(3, context))
         draws = torch.Generator().manual_seed(0)
         vocab: int = model.vocab  # type: ignore[attr-defined]
         ids = torch.randint(vocab, (rows, lengths.target + 1), generator=draws)
@@ -73,7 +73,7 @@ class SpanCorruptionSettings(ObjectiveSettings):
                 f"model.context: {context} has no room for a token, a gap and END; set it to 3 or "
                 "more"
             )
-        found = self._noise.filling(context)
+        found = self.noise.filling(context)
         if found.spans > self.sentinels:
             raise RecipeError(
                 f"train.objective.sentinels: {self.sentinels} are too few for rows of "
@@ -88,5 +88,6 @@ class SpanCorruptionSettings(ObjectiveSettings):
         return [i for i in found if i is not None]
 
     @property
-    def _noise(self) -> Noise:
+    def noise(self) -> Noise:
+        """How much of a text is hidden."""
         return Noise(self.noise_frac, self.mean_span)
