@@ -7,6 +7,9 @@ MODELS = {
     "bert": "models.bert:BertSettings",
     "transformer": "models.transformer:TransformerSettings",
     "rnn": "models.rnn:RNNSettings",
+    "mlp": "models.mlp:MLPSettings",
+    "textcnn": "models.textcnn:TextCNNSettings",
+    "crf": "models.crf:CRFSettings",
     "seq2seq": "models.seq2seq:Seq2SeqSettings",
     "t5": "models.t5:T5Settings",
 }

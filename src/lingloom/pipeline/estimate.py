@@ -17,7 +17,7 @@ from .prepare import Data
 
 EVALUATION_TOKENS = 1 << 16
 """Held-out tokens behind each point of the curve; the final scores use all of them."""
-VOCAB = {"bytes": 257, "characters": 4000, "words": 30000}
+VOCAB = {"bytes": 257, "characters": 4000, "words": 30000, "pixels": 257}
 """Supposed size of a vocabulary that only the text decides."""
 LABELS = 10
 """The same for a number of labels."""

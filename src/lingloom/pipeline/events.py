@@ -12,6 +12,7 @@ Stage = Literal[
     "shards",
     "labels",
     "baseline",
+    "model",
     "train",
     "measure",
     "report",

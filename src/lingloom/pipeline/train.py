@@ -190,9 +190,15 @@ def _settled_labels(settings: Any, labels: LabelSet) -> dict[str, Any]:
             f"model.labels: {settings.labels}, but the text has {len(labels.names)} labels "
             f"({listed(labels.names)}); leave it out"
         )
-    names = {"label_names": list(labels.names)}
-    wants_names = "label_names" in type(settings).model_fields
-    return {"labels": len(labels.names)} | (names if wants_names else {})
+    update: dict[str, Any] = {"labels": len(labels.names)}
+    if "label_names" in type(settings).model_fields:
+        update["label_names"] = list(labels.names)
+        if settings.label_names and settings.label_names != update["label_names"]:
+            raise RecipeError(
+                f"model.label_names: {listed(settings.label_names)}, but the text has "
+                f"{listed(labels.names)}; leave it out"
+            )
+    return update
 
 
 # --------------------------------------------------------------------------- counting
@@ -231,6 +237,9 @@ def _learn(
     settings = recipe.train
     seed_all(recipe.seed, "weights")
     model: NeuralModel = recipe.model.build()  # type: ignore[attr-defined]
+    if begun := model.begin(data.tokenizer):
+        run.note(begun_from=begun)
+        yield Event("model", "end", begun)
     objective, batches = objective_of(model.settings, settings), order_of(recipe, data)
     parameters = sum(p.numel() for p in model.parameters())
     run.note(parameters=parameters)

@@ -49,6 +49,9 @@ class Parameters:
         for members in self._members:
             for parameter, view in zip(members, self._views(self.working), strict=True):
                 parameter.data = view
+        limits = model.row_limits()
+        views = zip(names, self._views(self.master), strict=True)
+        self._limited = [(view, limits[name]) for name, view in views if name in limits]
         self._grad_views = [list(self._views(grad)) for grad in self.grads]
         self.refresh()
 
@@ -75,6 +78,11 @@ class Parameters:
             self.grad.add_(other)
             other.zero_()
         self.grad.div_(count)
+
+    def constrain(self) -> None:
+        """Shorten the rows of the masters that are longer than the model allows."""
+        for master, limit in self._limited:
+            master.renorm_(2, 0, limit)
 
     def refresh(self) -> None:
         """Bring the working weights up to the masters."""

@@ -66,6 +66,7 @@ class Progress:
     def update(self, lr: float) -> None:
         """Change the weights by the gradient in `parameters`."""
         self.optimizer.update(self.updates, lr)
+        self.parameters.constrain()
         self.updates += 1
         if self.average:
             self.average.update()

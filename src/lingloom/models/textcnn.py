@@ -1,0 +1,133 @@
+"""TextCNN: windows of words, each matched by many filters, of which the best match counts.
+
+Source: Kim 2014 (Convolutional Neural Networks for Sentence Classification), sections 2 and 3.
+Differs: one channel of vectors, random or given, learnt or not (CNN-rand, -static, -non-static);
+optimizer and schedule are the recipe's. A text is surrounded by zeros, so that each of its words
+stands at every place of a window; what a row is padded with changes nothing.
+
+Shapes: B texts, T tokens, C width of a vector, M filters of each window, W windows, L labels.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Self
+
+import torch
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..tokens.batch import Passages
+from ..tokens.tokenizer import Tokenizer
+from .given_vectors import fill
+from .layers import check_length
+from .model import LabelModel, ModelSettings, need_labels, need_vocab
+
+
+class TextCNNSettings(ModelSettings):
+    """Convolutions over words (Kim 2014)."""
+
+    objectives: ClassVar = ("classify",)
+
+    kind: Literal["textcnn"] = "textcnn"
+    vocab: NonNegativeInt = 0
+    """Number of token ids; 0 takes the tokenizer's."""
+    context: PositiveInt = Field(default=256, le=2**21)
+    """Tokens of the longest text."""
+    labels: NonNegativeInt = 0
+    """Number of labels; 0 takes the data's."""
+    width: PositiveInt = Field(default=300, le=2**20)
+    """Numbers that stand for one token."""
+    windows: list[PositiveInt] = Field(default=[3, 4, 5], min_length=1)
+    """Tokens that a filter sees at once, for each group of filters."""
+    filters: PositiveInt = 100
+    """Filters of each window."""
+    dropout: float = Field(default=0.5, ge=0, lt=1)
+    """Share of the best matches dropped while training."""
+    max_norm: NonNegativeFloat = 3.0
+    """Largest 2-norm of the weights of one label, kept after each update; 0: any."""
+    vectors: str = ""
+    """File of word vectors to start from, as word2vec or GloVe writes them; empty: random ones."""
+    static: bool = False
+    """Leave the vectors as they are given."""
+
+    @model_validator(mode="after")
+    def _static_vectors_are_given(self) -> Self:
+        if self.static and not self.vectors:
+            raise ValueError(
+                "static=true would leave the vectors random; set vectors to a file, or leave "
+                "static out"
+            )
+        return self
+
+    def shape(self) -> str:
+        windows = ", ".join(map(str, self.windows))
+        return f"windows of {windows}, {self.filters} filters each, width {self.width}"
+
+    def build(self) -> "TextCNN":
+        need_vocab(self.vocab)
+        need_labels(self.labels)
+        return TextCNN(self)
+
+
+class TextCNN(LabelModel):
+    """Filters over word vectors, the best match of each, and a layer that scores the labels."""
+
+    def __init__(self, settings: TextCNNSettings):
+        super().__init__()
+        s = self.settings = settings
+        self.embed = nn.Embedding(s.vocab, s.width)
+        self.embed.weight.requires_grad_(not s.static)
+        self.filters = nn.ModuleList(nn.Conv1d(s.width, s.filters, size) for size in s.windows)
+        self.out = nn.Linear(s.filters * len(s.windows), s.labels)
+        self._draw_weights()
+
+    def _draw_weights(self) -> None:
+        """Vectors uniform within 0.25, as published; filters as in Glorot and Bengio 2010, equation
+        16; biases 0."""
+        nn.init.uniform_(self.embed.weight, -0.25, 0.25)
+        for layer in self._filters():
+            nn.init.xavier_uniform_(layer.weight)
+            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+        nn.init.xavier_uniform_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def _filters(self) -> list[nn.Conv1d]:
+        return [layer for layer in self.filters if isinstance(layer, nn.Conv1d)]
+
+    def begin(self, tokenizer: Tokenizer) -> Mapping[str, Any]:
+        s = self.settings
+        return fill(self.embed, tokenizer, s.vectors) if s.vectors else {}
+
+    def hidden(self, batch: Passages) -> Tensor:
+        """The best match of every filter, (B, W*M) in the working precision."""
+        T = batch.ids.shape[1]
+        check_length(T, self.settings.context)
+        x = F.embedding(batch.ids, self.embed.weight)
+        x = x.masked_fill(~batch.seen[..., None], 0).transpose(1, 2)  # (B, C, T)
+        sizes = batch.seen.sum(1)[:, None, None]
+        best = []
+        for layer, window in zip(self._filters(), self.settings.windows, strict=True):
+            matches = F.conv1d(
+                x, layer.weight, layer.bias, padding=window - 1
+            )  # (B, M, T+window-1)
+            places = torch.arange(T + window - 1, device=x.device)
+            beyond = places >= sizes + window - 1  # the window holds padding only
+            best.append(matches.masked_fill(beyond, -torch.inf).amax(2).relu())
+        return torch.cat(best, dim=1)
+
+    def label_scores(self, hidden: Tensor, rows: Passages) -> Tensor:
+        x = F.dropout(hidden, self.settings.dropout) if self.training else hidden
+        return F.linear(x, self.out.weight, self.out.bias).float()
+
+    def decays(self, name: str, parameter: nn.Parameter) -> bool:
+        return parameter.requires_grad and super().decays(name, parameter)
+
+    def row_limits(self) -> dict[str, float]:
+        return {"out.weight": self.settings.max_norm} if self.settings.max_norm else {}
+
+    def flops_per_token(self, context: int) -> float:
+        """Two per weight of every filter for each place of its window, and the layer above."""
+        places = [context + window - 1 for window in self.settings.windows]
+        weights = [layer.weight.numel() for layer in self._filters()]
+        filters = sum(n * weight for n, weight in zip(places, weights, strict=True))
+        return 2.0 * (filters + self.out.weight.numel()) / context

@@ -1,0 +1,235 @@
+"""What every family promises that tells labels: of texts, or of their words. One row a newcomer."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from lingloom.errors import RecipeError, ShapeError
+from lingloom.loading import load, to_yaml
+from lingloom.models.crf import CRFSettings
+from lingloom.models.kinds import MODELS as ROWS
+from lingloom.models.mlp import MLPSettings
+from lingloom.models.port import load_model, save_model
+from lingloom.models.textcnn import TextCNNSettings
+from lingloom.settings import Kinds
+from lingloom.tokens.batch import IGNORE, Passages
+from lingloom.train.objectives.objective import objective_of
+from lingloom.train.parameters import Parameters
+from lingloom.train.settings import TrainSettings
+from lingloom.train.workers import Workers
+
+LABELS = 3
+MODELS = [
+    MLPSettings(vocab=257, context=9, labels=LABELS, width=8, layers=2),
+    MLPSettings(vocab=257, context=9, labels=LABELS, width=8, activation="tanh"),
+    MLPSettings(vocab=257, context=9, labels=LABELS, width=8, gradient="by_hand"),
+    TextCNNSettings(vocab=32, context=9, labels=LABELS, width=8, filters=4, dropout=0),
+    CRFSettings(vocab=32, context=9, labels=LABELS, width=8, embed_width=6, layers=2, dropout=0),
+    CRFSettings(vocab=32, context=9, labels=LABELS, embed_width=6, layers=0, dropout=0),
+    CRFSettings(vocab=32, context=9, labels=LABELS, width=8, chain=False, dropout=0),
+]
+READING = [settings for settings in MODELS if settings.kind != "mlp"]
+"""Families whose texts may be shorter than the context."""
+
+
+def name_of(settings):
+    more = {"mlp": "activation", "textcnn": "filters", "crf": "layers"}[settings.kind]
+    return f"{settings.kind}-{getattr(settings, more)}"
+
+
+every_model = pytest.mark.parametrize("settings", MODELS, ids=name_of)
+every_reader = pytest.mark.parametrize("settings", READING, ids=name_of)
+
+
+def fresh(settings):
+    torch.manual_seed(1)
+    model = settings.build()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.1 * torch.randn_like(parameter)
+    return model.eval()
+
+
+def rows_of(settings, count=4, seed=0):
+    """Rows of a full context, each but the first shorter where that may be."""
+    objective = objective_of(settings, TrainSettings())
+    rows = objective.pretended(settings, TrainSettings(), count, settings.context)
+    if settings.kind == "mlp":
+        return rows
+    sizes = torch.arange(settings.context, settings.context - count, -1)
+    seen = torch.arange(settings.context) < sizes[:, None]
+    targets = None
+    if rows.targets is not None:
+        targets = rows.targets.masked_fill(~seen, IGNORE)
+        targets[1, 1] = targets[2, 0] = IGNORE  # no first tokens of words
+    return replace(rows, seen=seen, targets=targets)
+
+
+def scores_of(model, rows):
+    return model.label_scores(model.hidden(rows), rows)
+
+
+def loss_of(model, rows):
+    return objective_of(model.settings, TrainSettings()).loss(model, rows)
+
+
+@every_model
+@torch.no_grad()
+def test_what_is_saved_and_loaded_tells_the_same(settings, tmp_path):
+    model, rows = fresh(settings), rows_of(settings)
+    save_model(model, tmp_path / "model")
+    again = load_model(tmp_path / "model")
+    assert again.settings == settings
+    assert torch.equal(scores_of(model, rows), scores_of(again, rows))
+
+
+@every_model
+def test_settings_come_back_from_a_recipe_unchanged(settings):
+    chosen = Kinds(ROWS).settings_class(settings.kind)
+    assert load(chosen, settings.model_dump(mode="json")) == settings
+    assert f"kind: {settings.kind}" in to_yaml(settings)
+
+
+@every_reader
+@torch.no_grad()
+def test_padding_changes_nothing(settings):
+    model, rows = fresh(settings), rows_of(settings)
+    together = scores_of(model, rows)
+    for b, size in enumerate(rows.seen.sum(1).tolist()):
+        alone = Passages(
+            rows.ids[b : b + 1, :size],
+            rows.seen[b : b + 1, :size],
+            targets=None if rows.targets is None else rows.targets[b : b + 1, :size],
+        )
+        found = together[b] if rows.targets is None else together[b, :size]
+        torch.testing.assert_close(scores_of(model, alone)[0], found, rtol=1e-5, atol=1e-5)
+
+
+@every_model
+def test_micro_batches_give_one_loss_and_one_gradient(settings):
+    rows, found = rows_of(settings), []
+    objective = objective_of(settings, TrainSettings())
+    for micro in (4, 3, 1):
+        model = fresh(settings)
+        parameters = Parameters(model, torch.float32)
+        workers = Workers(parameters, objective.loss, compiled=False, seed=0)
+        loss, count = workers(0, rows, micro)
+        found.append((loss / count, parameters.grad.clone()))
+    for loss, gradient in found[1:]:
+        assert loss == pytest.approx(found[0][0], rel=1e-5)
+        torch.testing.assert_close(gradient, found[0][1], rtol=1e-4, atol=1e-6)
+
+
+@every_model
+def test_every_weight_learns(settings):
+    model, rows = fresh(settings), rows_of(settings)
+    loss, _ = loss_of(model, rows)
+    loss.backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().sum() > 0, name
+
+
+@every_model
+@torch.no_grad()
+def test_the_working_precision_may_be_bf16(settings):
+    model, rows = fresh(settings), rows_of(settings)
+    exact, loss = scores_of(model, rows), loss_of(model, rows)[0]
+    model.to(torch.bfloat16)
+    assert model.hidden(rows).dtype == torch.bfloat16
+    rough = scores_of(model, rows)
+    assert rough.dtype == torch.float32
+    torch.testing.assert_close(rough, exact, rtol=0.1, atol=0.1)
+    assert float(loss_of(model, rows)[0]) == pytest.approx(float(loss), rel=0.05)
+
+
+@every_model
+@torch.no_grad()
+def test_dropping_happens_only_while_training(settings):
+    rows = rows_of(settings)
+    model = fresh(settings.model_copy(update={"dropout": 0.5}))
+    assert torch.equal(scores_of(model, rows), scores_of(fresh(settings), rows))
+    model.train()
+    assert not torch.equal(scores_of(model, rows), scores_of(model, rows))
+
+
+@every_model
+@torch.no_grad()
+def test_operations_are_counted_as_torch_counts_them(settings):
+    model, rows = fresh(settings), rows_of(settings)
+    if settings.kind == "mlp" and settings.gradient == "by_hand":
+        pytest.skip("what an autograd function multiplies is not seen by the counter")
+    products = torch.backends.mkldnn.flags(enabled=False, allow_tf32=None)  # no closed kernels
+    with products, FlopCounterMode(display=False) as counter:
+        scores_of(model, rows)
+    chain = 2 * LABELS**2 if getattr(model, "chain", None) else 0  # added by the loss
+    counted = counter.get_total_flops() / rows.ids.numel()
+    assert model.flops_per_token(settings.context) - chain == pytest.approx(counted, rel=0.02)
+
+
+@every_model
+def test_weight_decay_falls_on_matrices_only(settings):
+    model = fresh(settings)
+    for name, parameter in model.named_parameters():
+        assert model.decays(name, parameter) == (parameter.ndim >= 2), name
+
+
+@every_model
+def test_a_model_without_labels_is_not_built(settings):
+    with pytest.raises(RecipeError, match=r"model\.labels: 0 stands for the labels of the data"):
+        settings.model_copy(update={"labels": 0}).build()
+
+
+@every_model
+def test_too_long_a_text_is_an_error_that_names_both_lengths(settings):
+    rows = rows_of(settings)
+    more = Passages(rows.ids.repeat(1, 2), rows.seen.repeat(1, 2))
+    with pytest.raises(ShapeError, match=r"18 (tokens do not fit|pixels are not) .*\b9\b"):
+        fresh(settings).hidden(more)
+
+
+@every_model
+@torch.no_grad()
+def test_chances_add_up_and_the_best_label_is_given(settings):
+    model, rows = fresh(settings), rows_of(settings)
+    scores = scores_of(model, rows)
+    if rows.targets is None:
+        assert scores.shape == (4, LABELS)
+        return
+    words = rows.targets != IGNORE
+    chances = model.tag_chances(scores, words)
+    torch.testing.assert_close(chances[words].sum(-1), torch.ones(int(words.sum())))
+    assert model.best_tags(scores, words).shape == words.shape
+
+
+@pytest.mark.parametrize("kind", ["textcnn", "crf"])
+def test_given_vectors_are_taken_over_by_name_and_left_as_they_are(kind, tmp_path):
+    from lingloom.tokens.words import WordsSettings
+
+    tokenizer = WordsSettings(segment="none").train(["the Cat sat"])
+    file = tmp_path / "v.txt"
+    file.write_text("3 2\nthe 1 2\ncat 3 4\ndog 5 6\n")
+    width = {"textcnn": "width", "crf": "embed_width"}[kind]
+    chosen = Kinds(ROWS).settings_class(kind)
+    settings = chosen(vocab=5, labels=2, vectors=str(file), static=True, **{width: 2})
+    model = settings.build()
+    before = model.embed.weight.detach().clone()
+    assert model.begin(tokenizer) == {"vectors": str(file), "found": 2, "tokens": 5}
+    given = {"the": [1.0, 2.0], "Cat": [3.0, 4.0]}
+    for i in range(5):
+        expected = given.get(tokenizer.token_of(i), before[i].tolist())
+        assert model.embed.weight[i].tolist() == expected
+    assert not model.embed.weight.requires_grad
+    assert not model.decays("embed.weight", model.embed.weight)
+
+    wide = chosen(vocab=5, labels=2, vectors=str(file), **{width: 3}).build()
+    with pytest.raises(RecipeError) as error:
+        wide.begin(tokenizer)
+    assert str(error.value) == (
+        f"model.vectors: {file} has vectors of 2 numbers, and the model's have 3; set the width of "
+        "the model's embedding to 2"
+    )
+    with pytest.raises(ValueError, match="static=true would leave the vectors random"):
+        chosen(static=True)
