@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, overload
 
+import numpy as np
+
 from .errors import RecipeError, RunError
 from .loading import load as load_settings
 from .measure.perplexity import MeasureSettings, perplexity
@@ -24,6 +26,8 @@ from .pipeline.proofs import evidence
 from .plan.plan import Plan
 from .recipe import Recipe, read
 from .runs import RunFolder, find_run, write_whole
+from .tasks.embed import embed
+from .tasks.fill import Unmasked, fill
 from .tasks.fill_gaps import WithoutGaps, fill_gaps
 from .tasks.generate import generate
 from .tasks.kinds import TASKS
@@ -53,7 +57,7 @@ class Model:
         self.model, self.tokenizer, self.folder = model, tokenizer, folder
         self.decode = DecodeSettings()
         """Defaults of what it writes; a run brings its own."""
-        self.task = TASKS[learnt or type(model.settings).objectives[0]]
+        self.task = TASKS[learnt or next(iter(model.settings.learns()), "")]
         """What it can be asked: the method of this name."""
 
     def generate(self, prompt: str, **decode: Any) -> str:
@@ -119,6 +123,32 @@ class Model:
         self._need("fill_gaps")
         settings = load_settings(DecodeSettings, self.decode.model_dump() | decode)
         return fill_gaps(self.model, self.tokenizer, text, settings)
+
+    def fill(self, text: str, best: int = 5) -> Unmasked:
+        """What stands at each [MASK] of `text`: the text without gaps, and the likeliest tokens.
+
+        Args:
+            text: with [MASK] where a token is missing.
+            best: tokens for each place.
+
+        Raises:
+            RecipeError: the model was not taught by hidden tokens.
+            DataError: there is no [MASK].
+            ShapeError: the text does not fit the model's context.
+        """
+        self._need("fill")
+        return fill(self.model, self.tokenizer, text, best)
+
+    def embed(self, texts: Sequence[str], normalise: bool = True) -> np.ndarray:
+        """A vector for each text, (N, C) float32: the mean of the last layer over its tokens; of
+        length 1, unless `normalise` is false.
+
+        Raises:
+            RecipeError: the model neither reads in both directions nor goes on from texts.
+            DataError: there is no text.
+            ShapeError: a text does not fit the model's context.
+        """
+        return embed(self.model, self.tokenizer, texts, normalise).numpy()
 
     def measure(self, texts: Iterable[str | Document], **measure: Any) -> list[Score]:
         """Bits per byte and perplexity on `texts`, with 95% intervals.

@@ -1,9 +1,12 @@
 """What a model can be asked, by what it learnt; one row per task."""
 
 TASKS = {
+    "": "embed",
+    "masked_token": "fill",
     "next_token": "generate",
-    "span_corruption": "fill_gaps",
     "pairs": "translate",
+    "span_corruption": "fill_gaps",
 }
 """Objective -> task: the method of `api.Model`, the file beside this one, and the file of
-`verbs/asks` that have this name. A newcomer adds its row here and these three."""
+`verbs/asks` that have this name. A newcomer adds its row here and these three. The first is for
+models that only make vectors of texts."""

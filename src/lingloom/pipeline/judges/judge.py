@@ -17,6 +17,7 @@ from ..prepare import Data
 Evaluate = Callable[[Any], dict[str, float]]
 
 JUDGES = {
+    "masked_token": "masked",
     "next_token": "language",
     "span_corruption": "span_corruption",
 }
