@@ -8,8 +8,8 @@ drawn from a normal distribution that is not cut off.
 Shapes: B rows, T places, C width, H heads, D = C/H, V vocabulary, N places picked from a batch.
 """
 
-from collections.abc import Sequence
-from typing import Literal, Self, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Self, TypeVar
 
 import torch
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
@@ -21,6 +21,7 @@ from ..tokens.batch import Passages
 from ..tokens.tokenizer import Tokenizer, signs
 from .layers import check_length
 from .model import LabelModel, ModelSettings, need_labels, need_vocab
+from .start import start_from
 
 EPS = 1e-12
 """LayerNorm's epsilon; every published BERT has this one."""
@@ -32,6 +33,11 @@ _LEARNS = {
     "tag": "tag",
 }
 """head -> the objective that teaches it."""
+_SIZES = {
+    **{f"model.{name}": name for name in ("context", "layers", "heads", "width", "parts")},
+    "model.ff_width": "inside",
+}
+"""Key of a recipe -> the attribute in which a model and the one it starts from must agree."""
 MASKED_FRAC = 0.15
 """Share of the places that training hides, by which the cost of the head is reckoned."""
 _Part = TypeVar("_Part", bound=nn.Module)
@@ -195,6 +201,10 @@ class Bert(LabelModel):
                 nn.init.normal_(parameter, std=0.02)
             elif name.endswith("bias"):
                 nn.init.zeros_(parameter)
+
+    def begin(self, tokenizer: Tokenizer) -> Mapping[str, Any]:
+        where = self.settings.start_from
+        return start_from(self, where, tokenizer, _SIZES) if where else {}
 
     def hidden(self, batch: Passages) -> Tensor:
         """The last block's output, (B, T, C) in the working precision; no place sees padding."""

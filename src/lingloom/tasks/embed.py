@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from ..errors import DataError, RecipeError
 from ..models.model import CausalModel, LabelModel
 from ..tokens.batch import IGNORE, Batch, Passages
-from ..tokens.tokenizer import Tokenizer, signs
+from ..tokens.tokenizer import Tokenizer
 
 BATCH = 32
 """Texts read at once."""
@@ -23,8 +23,8 @@ BATCH = 32
 def embed(model: Any, tokenizer: Tokenizer, texts: Sequence[str], normalise: bool = True) -> Tensor:
     """The vectors of `texts`, (N, C) float32.
 
-    A model that reads in both directions sees a text between its two signs, and they count; one
-    that goes on from texts sees it behind END.
+    A model that reads in both directions sees a text between its signs, where it has some, and they
+    count; one that goes on from texts sees it behind END.
 
     Args:
         model: in evaluation mode; it reads texts in both directions, or goes on from them.
@@ -33,32 +33,36 @@ def embed(model: Any, tokenizer: Tokenizer, texts: Sequence[str], normalise: boo
         normalise: to length 1, so that a product of two is their cosine.
 
     Raises:
-        DataError: there is no text.
+        DataError: there is no text, or nothing in one.
         RecipeError: the model reads no texts, but pairs of them.
         ShapeError: a text does not fit the model's context.
     """
     if not texts:
         raise DataError("no text to make a vector of; give at least one")
-    begin, end = signs(tokenizer)
     causal = isinstance(model, CausalModel)
     if not causal and not isinstance(model, LabelModel):
         raise RecipeError(
             f"a {model.settings.kind} model makes no vector of a text; take an encoder (bert) or a "
             "model that goes on from texts"
         )
-    behind = [] if causal else [end]
-    rows = [[tokenizer.end if causal else begin, *tokenizer.encode(t), *behind] for t in texts]
+    signs = ([tokenizer.end], []) if causal else model.settings.signs(tokenizer)
+    rows = [[*signs[0], *tokenizer.encode(text), *signs[1]] for text in texts]
+    for text, row in zip(texts, rows, strict=True):
+        if not row:
+            raise DataError(f"no token in the text {text!r}; leave it out")
     order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
     found: list[Tensor] = [torch.empty(0)] * len(rows)
     for start in range(0, len(rows), BATCH):
         some = order[start : start + BATCH]
         width = len(rows[some[-1]])
-        ids = torch.tensor([rows[i] + [end] * (width - len(rows[i])) for i in some])
+        ids = torch.tensor([rows[i] + [tokenizer.end] * (width - len(rows[i])) for i in some])
         seen = torch.arange(width) < torch.tensor([[len(rows[i])] for i in some])
         read = Batch(ids, torch.full_like(ids, IGNORE)) if causal else Passages(ids, seen)
         hidden = model.hidden(read).float()
-        share = seen.float() / seen.sum(1, keepdim=True)
-        for i, vector in zip(some, torch.einsum("btc,bt->bc", hidden, share), strict=True):
+        if hidden.ndim == 3:  # else the family makes one vector of a text by itself
+            share = seen.float() / seen.sum(1, keepdim=True)
+            hidden = torch.einsum("btc,bt->bc", hidden, share)
+        for i, vector in zip(some, hidden, strict=True):
             found[i] = vector
     vectors = torch.stack(found)
     return F.normalize(vectors, dim=-1) if normalise else vectors

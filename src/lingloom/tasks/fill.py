@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from ..errors import DataError
 from ..models.bert import Bert
 from ..tokens.batch import Passages
+from ..tokens.subwords import CONTINUES
 from ..tokens.tokenizer import MASKS, Tokenizer, signs, special_id
 
 WRITTEN = "[MASK]"
@@ -108,4 +109,8 @@ def with_gaps(tokenizer: Tokenizer, ids: Sequence[int], mask: int) -> str:
             stretches.append([])
         else:
             stretches[-1].append(token)
-    return f" {WRITTEN} ".join(tokenizer.decode(stretch).strip() for stretch in stretches).strip()
+    first, *rest = (tokenizer.decode(stretch).strip() for stretch in stretches)
+    for text in rest:  # what goes on with a word stands close to it
+        goes_on = text.startswith(CONTINUES)
+        first += f" {WRITTEN}{text.removeprefix(CONTINUES)}" if goes_on else f" {WRITTEN} {text}"
+    return first.strip()
