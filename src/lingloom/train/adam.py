@@ -5,7 +5,7 @@ written as separate operations. The notation is that of optim.py.
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -13,13 +13,11 @@ from torch import Tensor
 from .optim import AboveZero, BelowOne, NotNegative, OptimizerSettings, ParameterGroup
 
 
-class AdamSettings(OptimizerSettings):
-    """Adam, with L2 in the gradient: g <- g + weight_decay w; then as AdamW without its decay.
+class _MomentsSettings(OptimizerSettings):
+    """What Adam and AdamW have in common."""
 
-    Source: Kingma & Ba 2015, algorithm 1.
-    """
-
-    kind: Literal["adam"] = "adam"
+    decoupled: ClassVar[bool]
+    """Whether decay is taken off the weights themselves, rather than added to the gradient."""
     beta1: BelowOne = 0.9
     """Memory of the mean gradient m."""
     beta2: BelowOne = 0.999
@@ -35,11 +33,21 @@ class AdamSettings(OptimizerSettings):
             betas=(self.beta1, self.beta2),
             eps=self.eps,
             weight_decay=self.weight_decay,
-            decoupled=False,
+            decoupled=self.decoupled,
         )
 
 
-class AdamWSettings(OptimizerSettings):
+class AdamSettings(_MomentsSettings):
+    """Adam, with L2 in the gradient: g <- g + weight_decay w; then as AdamW without its decay.
+
+    Source: Kingma & Ba 2015, algorithm 1.
+    """
+
+    decoupled: ClassVar[bool] = False
+    kind: Literal["adam"] = "adam"
+
+
+class AdamWSettings(_MomentsSettings):
     """Adam with decoupled weight decay.
 
     w <- w - lr weight_decay w; m <- beta1 m + (1 - beta1) g; v <- beta2 v + (1 - beta2) g^2;
@@ -48,24 +56,12 @@ class AdamWSettings(OptimizerSettings):
     Source: Loshchilov & Hutter 2019, algorithm 2.
     """
 
+    decoupled: ClassVar[bool] = True
     kind: Literal["adamw"] = "adamw"
-    beta1: BelowOne = 0.9
-    """Memory of the mean gradient m."""
     beta2: BelowOne = 0.95
     """Memory of the mean squared gradient v."""
-    eps: AboveZero = 1e-8
-    """Added to sqrt(v), so that a weight without gradient stands still."""
     weight_decay: NotNegative = 0.1
     """Each step takes lr times this share off the weights."""
-
-    def build(self, groups: Sequence[ParameterGroup]) -> "Adam":
-        return Adam(
-            groups,
-            betas=(self.beta1, self.beta2),
-            eps=self.eps,
-            weight_decay=self.weight_decay,
-            decoupled=True,
-        )
 
 
 class Adam:

@@ -5,7 +5,7 @@ written as separate operations. The notation is that of optim.py.
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -27,13 +27,11 @@ class SGDSettings(OptimizerSettings):
         return Descent(groups, momentum=0.0, weight_decay=self.weight_decay)
 
 
-class MomentumSettings(OptimizerSettings):
-    """Heavy ball: m <- momentum m + g; w <- w - lr m.
+class _HeavySettings(OptimizerSettings):
+    """What the two kinds of momentum have in common."""
 
-    Source: Polyak 1964; Sutskever et al. 2013, section 2.
-    """
-
-    kind: Literal["momentum"] = "momentum"
+    nesterov: ClassVar[bool]
+    """Whether the gradient counts as if the next step were already taken."""
     momentum: BelowOne = 0.9
     """How much of the last step's direction is kept."""
     weight_decay: NotNegative = 0.0
@@ -45,34 +43,31 @@ class MomentumSettings(OptimizerSettings):
         return Descent(
             groups,
             momentum=self.momentum,
+            nesterov=self.nesterov,
             weight_decay=self.weight_decay,
             decoupled=self.decoupled,
         )
 
 
-class NesterovSettings(OptimizerSettings):
+class MomentumSettings(_HeavySettings):
+    """Heavy ball: m <- momentum m + g; w <- w - lr m.
+
+    Source: Polyak 1964; Sutskever et al. 2013, section 2.
+    """
+
+    nesterov: ClassVar[bool] = False
+    kind: Literal["momentum"] = "momentum"
+
+
+class NesterovSettings(_HeavySettings):
     """Nesterov's momentum: m <- momentum m + g; w <- w - lr (g + momentum m).
 
     Source: Nesterov 1983, in the form of Sutskever et al. 2013, whose weights are here written at
     the point that looks ahead; decoupled decay: Loshchilov & Hutter 2019, algorithm 1 (SGDW).
     """
 
+    nesterov: ClassVar[bool] = True
     kind: Literal["nesterov"] = "nesterov"
-    momentum: BelowOne = 0.9
-    """How much of the last step's direction is kept."""
-    weight_decay: NotNegative = 0.0
-    """Pull towards zero."""
-    decoupled: bool = True
-    """Decay the weights themselves by lr weight_decay w (SGDW); else add weight_decay w to g."""
-
-    def build(self, groups: Sequence[ParameterGroup]) -> "Descent":
-        return Descent(
-            groups,
-            momentum=self.momentum,
-            nesterov=True,
-            weight_decay=self.weight_decay,
-            decoupled=self.decoupled,
-        )
 
 
 class Descent:
