@@ -11,7 +11,7 @@ help:
 	@echo "make demo    raw text -> trained, measured, talking model, on this machine, in minutes"
 	@echo "make test    format, lint, types and tests, as the continuous integration runs them"
 	@echo "make format  rewrite the code in the project's format"
-	@echo "make docs    rewrite the reference pages that are generated from the code"
+	@echo "make docs    rewrite what is generated from the code, and build the site in build/site"
 
 demo: $(VENV)/ready
 	$(BIN)/lingloom demo
@@ -26,8 +26,12 @@ format: $(VENV)/ready-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: $(VENV)/ready-dev
+docs: $(VENV)/ready-docs
 	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/theory/pictures.py
+	$(BIN)/python -m sphinx -q -W --keep-going -c docs docs/theory build/site/en
+	$(BIN)/python -m sphinx -q -W --keep-going -c docs -t zh docs/theory build/site/zh
+	@echo "build/site/en/index.html and build/site/zh/index.zh.html"
 
 clean:
 	rm -rf $(VENV)
@@ -46,3 +50,7 @@ $(VENV)/ready: pyproject.toml constraints.txt $(NATIVE) | $(VENV)/bin/python
 $(VENV)/ready-dev: pyproject.toml constraints.txt $(NATIVE) | $(VENV)/bin/python
 	$(BIN)/python -m pip install --progress-bar on -c constraints.txt -e '.[all,dev]'
 	@touch $@ $(VENV)/ready
+
+$(VENV)/ready-docs: $(VENV)/ready-dev
+	$(BIN)/python -m pip install --progress-bar on -c constraints.txt -e '.[docs]'
+	@touch $@

@@ -1,0 +1,110 @@
+"""Draw the pictures of these pages from real numbers: `python docs/theory/pictures.py [FOLDER]`.
+
+Each function below is the picture of the page of its name; `-` stands for `_` there.
+"""
+
+import math
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from draw import COLOURS, Drawing, bars, curves
+
+from lingloom.models.ngram import NGramSettings
+
+PICTURES: dict[str, Callable[[], Drawing]] = {}
+
+
+def picture(draw: Callable[[], Drawing]) -> Callable[[], Drawing]:
+    """Register `draw` under the name of its page."""
+    PICTURES[draw.__name__.replace("_", "-")] = draw
+    return draw
+
+
+@picture
+def cross_entropy() -> Drawing:
+    places = [i / 100 for i in range(1, 101)]
+    return curves({"−ln p": [(p, -math.log(p)) for p in places]}, "p", "nats")
+
+
+@picture
+def kneser_ney() -> Drawing:
+    model = NGramSettings(vocab=4, end=3, order=2, discount="single").build()
+    model.fit([np.array([0, 1]), np.array([0, 2])])
+    shares = [2 / 6, 1 / 6, 1 / 6, 2 / 6]
+    smoothed = [float(p) for p in model.distribution([])]
+    return bars({"count / N": shares, "p(w)": smoothed}, ["a", "b", "c", "$"], "p")
+
+
+def overview(words: dict[str, list[str]]) -> Drawing:
+    """How the pages hang together; `words` has a heading and the lines below it for each box."""
+    sheet = Drawing(800, 330)
+    places = {
+        "learnt": (95, 90),
+        "models": (300, 90),
+        "loss": (505, 90),
+        "training": (300, 255),
+        "writing": (505, 255),
+        "measuring": (705, 170),
+    }
+    for (name, (x, y)), colour in zip(places.items(), COLOURS + COLOURS, strict=False):
+        heading, *lines = words[name]
+        sheet.box((x, y), (170, 126), stroke=colour)
+        sheet.text((x, y - 42), heading, 15, fill=colour)
+        for i, line in enumerate(lines):
+            sheet.text((x, y - 20 + 18 * i), line, 12)
+    for start, end in (
+        ((180, 90), (215, 90)),
+        ((385, 90), (420, 90)),
+        ((440, 153), (375, 192)),
+        ((300, 192), (300, 153)),
+        ((365, 153), (440, 192)),
+        ((590, 105), (620, 140)),
+        ((590, 240), (620, 205)),
+    ):
+        sheet.arrow(start, end)
+    return sheet
+
+
+@picture
+def index() -> Drawing:
+    return overview(
+        {
+            "learnt": ["What is learnt", "next token, packing", "masked LM", "span corruption"],
+            "models": ["Models", "n-grams, word2vec, GloVe", "RNN, LSTM, GRU, CRF"]
+            + ["attention, positions, norms", "Transformer"],
+            "loss": ["Loss", "cross-entropy", "label smoothing"],
+            "training": ["Training", "back-propagation", "SGD, Adam, Adafactor"]
+            + ["schedules", "dropout, DropConnect"],
+            "writing": ["Writing", "beam search"],
+            "measuring": ["Measuring", "perplexity, bits per byte", "BLEU", "ROC, AUC"],
+        }
+    )
+
+
+@picture
+def index_zh() -> Drawing:
+    return overview(
+        {
+            "learnt": ["学什么", "下一个词元、打包", "掩码语言模型", "片段破坏"],
+            "models": ["模型", "n 元语法、word2vec、GloVe", "RNN、LSTM、GRU、CRF"]
+            + ["注意力、位置、归一化", "Transformer"],
+            "loss": ["损失", "交叉熵", "标签平滑"],
+            "training": ["训练", "反向传播", "SGD、Adam、Adafactor"]
+            + ["学习率衰减", "Dropout、DropConnect"],
+            "writing": ["写出来", "集束搜索"],
+            "measuring": ["度量", "困惑度、每字节比特数", "BLEU", "ROC、AUC"],
+        }
+    )
+
+
+def main(folder: Path) -> None:
+    torch.set_num_threads(1)
+    for name, draw in PICTURES.items():
+        (folder / f"{name}.svg").write_text(draw().svg(), "utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).with_name("pictures"))
