@@ -136,6 +136,19 @@ def test_a_crawl_that_breaks_off_says_so(tmp_path):
     assert len(aside) == 1
 
 
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, zstd], ids=["plain", "gzip", "zstd"])
+@pytest.mark.parametrize("left", [8, 12, 40])
+def test_a_crawl_that_breaks_off_within_a_header_says_so(tmp_path, pack, left):
+    path, whole = tmp_path / "c.warc", pack(record("a")) + pack(record("b"))
+    path.write_bytes(whole + pack(record("c"))[:left])
+    aside = []
+    assert titles(read(path, aside)) == ["a", "b"]
+    assert len(aside) == 1, aside
+    path.write_bytes(whole)
+    aside = []
+    assert titles(read(path, aside)) == ["a", "b"] and not aside
+
+
 def test_a_record_of_zeros_without_end_is_neither_held_nor_unpacked(tmp_path, monkeypatch):
     monkeypatch.setattr(warc_module, "_PASSED_RECORD_BYTES", 1 << 25)
     page = gzip.compress(bytes(60_000_000))

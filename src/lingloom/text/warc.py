@@ -5,6 +5,7 @@ A record that is broken is set aside with its place; reading goes on at the next
 """
 
 import io
+import zlib
 from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import Any, BinaryIO
@@ -17,6 +18,8 @@ _MARKS = {b"\x1f\x8b": b"\x1f\x8b\x08", b"\x28\xb5": b"\x28\xb5\x2f\xfd"}
 """First bytes of a packed file -> those of each record in it."""
 _PLAIN_MARK = b"WARC/1."
 _LOOK_BYTES = 1 << 20
+_HEADER_BYTES = 1 << 16
+"""Longer than any header of a record is, packed or not."""
 _TEXT_TYPES = ("text/html", "application/xhtml+xml", "text/plain")
 _PASSED_RECORD_BYTES = 1 << 30
 """Longer records are not unpacked in order to be passed over: the next one is looked for."""
@@ -65,7 +68,7 @@ def _records(file: BinaryIO, source: Source) -> Iterator[tuple[Any, int]]:
 
     wanted = WarcRecordType.response | WarcRecordType.resource | WarcRecordType.conversion
     starts = _Starts(file, _MARKS.get(file.read(2), _PLAIN_MARK))
-    start, told, trust = 0, False, _MOST_BROKEN
+    start, told, trust, given = 0, False, _MOST_BROKEN, -1
     while start >= 0:
         file.seek(start)
         here = start
@@ -73,10 +76,12 @@ def _records(file: BinaryIO, source: Source) -> Iterator[tuple[Any, int]]:
             for record in ArchiveIterator(file, auto_decode="none", fsspec_args=False):
                 here, told, trust = record.stream_pos, False, trust + 1
                 if record.record_type & wanted:
+                    given = here
                     yield record, here
                 if record.content_length > _PASSED_RECORD_BYTES:
                     break
             else:
+                _tell_broken_end(file, starts, here, given, source)
                 return
         except (OSError, ValueError) as error:
             if not told:
@@ -112,6 +117,44 @@ class _Starts:
             self._held, self._place = self._file.read(_LOOK_BYTES), start
             if len(self._held) < len(self._mark):
                 return -1
+
+
+def _tell_broken_end(
+    file: BinaryIO, starts: "_Starts", last: int, given: int, source: Source
+) -> None:
+    """Set aside a record in whose header the file ends: the iterator ends there without a word.
+
+    Args:
+        file: able to seek.
+        starts: of its records.
+        last: where the last record that was come to begins.
+        given: where the last one that was read begins; of that, its reader tells.
+        source: is told.
+    """
+    for place in (last, starts.after(last)):
+        if place == given:
+            continue
+        if place >= 0 and _breaks_off(file, place, whole=place == last):
+            source.set_aside(0, f"breaks off within the record at byte {place}")
+            return
+
+
+def _breaks_off(file: BinaryIO, place: int, *, whole: bool) -> bool:
+    """Whether what looks like the start of a record is one without its end; one that is packed and
+    was come to has its header `whole`."""
+    file.seek(place)
+    rest = file.read(_HEADER_BYTES)
+    if rest.startswith(_PLAIN_MARK):
+        return len(rest) < _HEADER_BYTES and b"\r\n\r\n" not in rest
+    if whole:
+        return False
+    if not rest.startswith(_MARKS[b"\x1f\x8b"]):
+        return True
+    try:
+        begins = zlib.decompressobj(wbits=31).decompress(rest, max_length=5)
+    except zlib.error:
+        return False  # these bytes came about within a record
+    return begins == b"WARC/"[: len(begins)] and len(rest) < _HEADER_BYTES
 
 
 def _text_type(record: Any) -> str:
