@@ -200,7 +200,7 @@ class Seq2Seq(PairModel):
         x = self.embed(source.T)  # (S, B, E)
         for layer in self.encoder:
             x = layer(self.drop(x), mirror)
-        places = x.transpose(0, 1)  # (B, S, 2C)
+        places = x.transpose(0, 1).contiguous()  # (B, S, 2C): in one piece for every step
         # not -inf: a row without any token is then no row of nan
         hides = torch.zeros((), dtype=x.dtype, device=x.device) + torch.finfo(x.dtype).min
         mask = torch.where(source_seen, torch.zeros_like(hides), hides)

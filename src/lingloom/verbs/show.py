@@ -123,7 +123,7 @@ def _batch(run: RunFolder, settings: ShowSettings, as_json: bool) -> None:
     rows = []
     for i in range(min(settings.rows, len(batch.ids))):
         held = {name: tensor[i].tolist() for name, tensor in batch.tensors().items()}
-        rows.append({"text": _spelt(data.tokenizer, held["ids"]), **held})
+        rows.append({**_texts(data.tokenizer, held), **held})
     if as_json:
         answer(
             {"step": settings.step, "documents": batches.document_ids(settings.step), "rows": rows}
@@ -132,18 +132,35 @@ def _batch(run: RunFolder, settings: ShowSettings, as_json: bool) -> None:
     print(f"step {settings.step}: {len(batch.ids)} sequences of {batch.ids.shape[1]} tokens")
     for i, row in enumerate(rows):
         print(f"\n--- sequence {i}: {len(row['ids'])} tokens, ids {row['ids'][:8]} ...")
-        print(row["text"])
+        for name in ("source", "target"):
+            if f"{name}_text" in row:
+                print(f"{name}: {row[f'{name}_text']}")
+        if "text" in row:
+            print(row["text"])
+
+
+def _texts(tokenizer: Tokenizer, held: dict[str, list[int]]) -> dict[str, str]:
+    """What a row says: its text; or its source and its target, without the padding."""
+    from ..tokens.batch import IGNORE
+
+    if "source" not in held:
+        return {"text": _spelt(tokenizer, held["ids"])}
+    source = [t for t, seen in zip(held["source"], held["source_seen"], strict=True) if seen]
+    target = [t for t in held["targets"] if t != IGNORE]
+    return {"source_text": _spelt(tokenizer, source), "target_text": _spelt(tokenizer, target)}
 
 
 def _spelt(tokenizer: Tokenizer, ids: list[int]) -> str:
-    """The text of `ids` with END shown; a character cut off at either end becomes U+FFFD."""
-    stretches: list[list[int]] = [[]]
+    """The text of `ids` with special tokens by name; a character cut off at either end, or by a
+    special token, becomes U+FFFD."""
+    out, stretch = "", list[int]()
     for token in ids:
-        if token == tokenizer.end:
-            stretches.append([])
+        if tokenizer.token_bytes[token] or token == tokenizer.unknown:
+            stretch.append(token)
         else:
-            stretches[-1].append(token)
-    return END.join(tokenizer.decode(stretch) for stretch in stretches)
+            name = END if token == tokenizer.end else tokenizer.token_of(token)
+            out, stretch = out + tokenizer.decode(stretch) + name, []
+    return out + tokenizer.decode(stretch)
 
 
 VIEWS = {"run": _run, "batch": _batch, "recipe": _recipe, "losses": _losses}
