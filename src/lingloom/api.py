@@ -26,13 +26,16 @@ from .pipeline.proofs import evidence
 from .plan.plan import Plan
 from .recipe import Recipe, read
 from .runs import RunFolder, find_run, write_whole
+from .tasks.classify import Classified, classify
 from .tasks.embed import embed
 from .tasks.fill import Unmasked, fill
 from .tasks.fill_gaps import WithoutGaps, fill_gaps
 from .tasks.generate import generate
 from .tasks.kinds import TASKS
+from .tasks.tag import Tagged, tag
 from .tasks.translate import Translation, translate
 from .text.document import Document
+from .tokens.labels import open_label_set
 from .tokens.open import open_tokenizer
 from .tokens.tokenizer import Tokenizer
 from .train.objectives.objective import objective_of
@@ -149,6 +152,47 @@ class Model:
             ShapeError: a text does not fit the model's context.
         """
         return embed(self.model, self.tokenizer, texts, normalise).numpy()
+
+    @overload
+    def classify(self, text: str) -> str: ...  # type: ignore[overload-overlap]
+
+    @overload
+    def classify(self, text: Sequence[str]) -> list[str]: ...
+
+    def classify(self, text: str | Sequence[str]) -> str | list[str]:
+        """What a text is, or each of several: its likeliest label.
+
+        Raises:
+            RecipeError: the model was not taught what texts are.
+            DataError: a text is empty; or nothing says what the labels are.
+            ShapeError: a text does not fit the model's context.
+        """
+        found = [each.label for each in self.classified([text] if isinstance(text, str) else text)]
+        return found[0] if isinstance(text, str) else found
+
+    def classified(self, texts: Sequence[str]) -> list[Classified]:
+        """`classify`, with the probability of every label."""
+        self._need("classify")
+        return classify(self.model, self.tokenizer, open_label_set(self.folder), texts)
+
+    def tag(self, text: str | Sequence[str]) -> list[tuple[str, str]]:
+        """The words of a text, each with what it is.
+
+        Args:
+            text: as text, or as its words.
+
+        Raises:
+            RecipeError: the model was not taught what words are.
+            DataError: the text is empty; or nothing says what the labels are.
+            ShapeError: the text does not fit the model's context.
+        """
+        (found,) = self.tagged([text])
+        return [(word.word, word.label) for word in found.words]
+
+    def tagged(self, texts: Sequence[str | Sequence[str]]) -> list[Tagged]:
+        """`tag` of several texts, with probabilities and what the labels mark, such as names."""
+        self._need("tag")
+        return tag(self.model, self.tokenizer, open_label_set(self.folder), texts)
 
     def measure(self, texts: Iterable[str | Document], **measure: Any) -> list[Score]:
         """Bits per byte and perplexity on `texts`, with 95% intervals.

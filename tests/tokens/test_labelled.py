@@ -228,6 +228,6 @@ def test_texts_without_labels_are_refused(tmp_path):
 
 def test_all_held_out_texts_are_read_once_in_the_same_way(tmp_path):
     order = Labelled(stored(tmp_path, MANY), 16, 4, seed=0)
-    chosen = np.concatenate(list(order.in_order()))
+    chosen = np.concatenate(list(order.each_once()))
     assert sorted(chosen.tolist()) == list(range(49))
-    assert [c.tolist() for c in order.in_order()] == [c.tolist() for c in order.in_order()]
+    assert [c.tolist() for c in order.each_once()] == [c.tolist() for c in order.each_once()]

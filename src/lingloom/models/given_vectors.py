@@ -36,7 +36,8 @@ def fill(embed: nn.Embedding, tokenizer: Tokenizer, path: str) -> Mapping[str, A
     if vectors.shape[1] != embed.embedding_dim:
         raise RecipeError(
             f"model.vectors: {path} has vectors of {vectors.shape[1]} numbers, and the model's "
-            f"have {embed.embedding_dim}; set the width of the model's embedding to {vectors.shape[1]}"
+            f"have {embed.embedding_dim}; set the width of the model's embedding to "
+            f"{vectors.shape[1]}"
         )
     rows = {word: i for i, word in reversed(list(enumerate(words)))}
     found = 0

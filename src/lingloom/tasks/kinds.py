@@ -3,7 +3,9 @@
 TASKS = {
     "": "embed",
     "masked_token": "fill",
+    "classify": "classify",
     "next_token": "generate",
+    "tag": "tag",
     "pairs": "translate",
     "span_corruption": "fill_gaps",
 }

@@ -104,12 +104,10 @@ class Labelled:
         pools = np.arange(texts) // (POOL * self.batch)
         return order[np.lexsort((self._sizes[order], pools))]
 
-    def in_order(self) -> Iterator[np.ndarray]:
-        """Indices of all texts, each once, some of like length at a time."""
-        for first in range(0, self.texts.documents, POOL * self.batch):
-            sizes = self._sizes[first : first + POOL * self.batch]
-            pool = first + np.argsort(sizes, kind="stable")
-            yield from (pool[at : at + self.batch] for at in range(0, len(pool), self.batch))
+    def each_once(self) -> Iterator[np.ndarray]:
+        """Indices of all texts, some of like length at a time; whoever stops on the way has seen
+        short and long ones."""
+        return map(self.chosen, range(int(self.steps_per_epoch)))
 
     def rows(self, chosen: np.ndarray) -> Passages:
         """These texts, one row each."""

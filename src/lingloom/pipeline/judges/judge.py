@@ -18,7 +18,9 @@ Evaluate = Callable[[Any], dict[str, float]]
 
 JUDGES = {
     "masked_token": "masked",
+    "classify": "told",
     "next_token": "language",
+    "tag": "told",
     "span_corruption": "span_corruption",
 }
 """Objective -> the module beside this one that judges what was learnt."""
@@ -45,15 +47,18 @@ def judge_of(recipe: Recipe) -> Judge:
     return judge
 
 
-def objective_loss(data: Data, recipe: Recipe) -> Evaluate:
-    """`Judge.heldout_loss` for any objective: the mean of its own loss, without smoothing."""
+def objective_loss(data: Data, recipe: Recipe, *, least_rows: int = 0) -> Evaluate:
+    """`Judge.heldout_loss` for any objective: the mean of its own loss, without smoothing.
+
+    It is taken over EVALUATION_TOKENS and `least_rows` at least, where there is so much.
+    """
     settings: Any = recipe.model
     objective = objective_of(settings, recipe.train)
-    batches, tokens = [], 0
+    batches, tokens, count = [], 0, 0
     for rows in objective.heldout(data.reading("heldout"), settings, recipe.measure.batch):
         batches.append(rows)
-        tokens += rows.tokens
-        if tokens >= EVALUATION_TOKENS:
+        tokens, count = tokens + rows.tokens, count + len(rows.ids)
+        if tokens >= EVALUATION_TOKENS and count >= least_rows:
             break
 
     @torch.no_grad()

@@ -33,4 +33,4 @@ class LabelledSettings(ObjectiveSettings):
 
     def heldout(self, reading: Reading, model: ModelSettings, batch: int) -> Iterator[Passages]:
         rows = self.rows(reading, model, batch)
-        return map(rows.rows, rows.in_order())
+        return map(rows.rows, rows.each_once())

@@ -1,0 +1,37 @@
+"""A model says what a text is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..models.model import LabelModel
+from ..tokens.labels import LabelSet
+from ..tokens.tokenizer import Tokenizer
+from .tell import AT_ONCE, rows_of_texts, text_chances
+
+
+@dataclass(frozen=True)
+class Classified:
+    """What a text was said to be."""
+
+    label: str
+    """The likeliest."""
+    chances: dict[str, float]
+    """Probability of every label, the likeliest first."""
+
+
+def classify(
+    model: LabelModel, tokenizer: Tokenizer, labels: LabelSet, texts: Sequence[str]
+) -> list[Classified]:
+    """What each text is.
+
+    Raises:
+        DataError: a text is empty.
+        ShapeError: a text does not fit the model's context.
+    """
+    found = []
+    for at in range(0, len(texts), AT_ONCE):
+        rows = rows_of_texts(model, tokenizer, texts[at : at + AT_ONCE])
+        for chances in text_chances(model, rows).tolist():
+            named = sorted(zip(labels.names, chances, strict=True), key=lambda each: -each[1])
+            found.append(Classified(named[0][0], dict(named)))
+    return found

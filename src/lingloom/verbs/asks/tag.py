@@ -1,0 +1,24 @@
+"""The model says what each word of a text is."""
+
+from typing import TYPE_CHECKING
+
+from ..console import Words, answer, story
+from .keys import need_no_decode
+
+if TYPE_CHECKING:
+    from ...api import Model
+
+
+def run(model: "Model", text: str, words: Words) -> None:
+    """Print a line for each word: the word, a tab, its label; and what the labels mark."""
+    need_no_decode(words.overrides)
+    (found,) = model.tagged([text])
+    stretches = found.stretches
+    if words.json:
+        told = [vars(word) for word in found.words]
+        answer({"text": text, "words": told, "stretches": [vars(each) for each in stretches]})
+        return
+    for word in found.words:
+        print(f"{word.word}\t{word.label}")
+    if stretches:
+        story(", ".join(f"{each.kind}: {each.text}" for each in stretches))
