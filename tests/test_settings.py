@@ -447,7 +447,7 @@ def test_a_wrong_key_or_value_is_told(tmp_path, text, overrides, says):
     assert refusal(tmp_path, text, overrides) == says
 
 
-KNOWN = "'sgd', 'momentum', 'nesterov', 'adam', 'adamw', 'adafactor', 'muon'"
+KNOWN = "'sgd', 'momentum', 'nesterov', 'adam', 'adamw', 'adagrad', 'adafactor', 'muon'"
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ The functions are named so that none hides a room of the package (`train`, `plan
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, overload
 
@@ -32,6 +33,7 @@ from .tasks.fill import Unmasked, fill
 from .tasks.fill_gaps import WithoutGaps, fill_gaps
 from .tasks.generate import generate
 from .tasks.kinds import TASKS
+from .tasks.nearest import Near, WordVectors, analogy, nearest, similarity, word_vectors
 from .tasks.tag import Tagged, tag
 from .tasks.translate import Translation, translate
 from .text.document import Document
@@ -193,6 +195,33 @@ class Model:
         """`tag` of several texts, with probabilities and what the labels mark, such as names."""
         self._need("tag")
         return tag(self.model, self.tokenizer, open_label_set(self.folder), texts)
+
+    @cached_property
+    def words(self) -> WordVectors:
+        """The vectors of the model's tokens, by name.
+
+        Raises:
+            RecipeError: the model has none.
+        """
+        return word_vectors(self.model, self.tokenizer)
+
+    def nearest(self, words: str, count: int = 10) -> list[Near]:
+        """The tokens whose vectors are nearest to that of a word, or to a sum such as
+        'king - man + woman', nearest first.
+
+        Raises:
+            RecipeError: the model has no vectors of tokens.
+            DataError: a word has no vector; the message names near spellings.
+        """
+        return nearest(self.words, words, count)
+
+    def similarity(self, a: str, b: str) -> float:
+        """Cosine of the angle between the vectors of two tokens, -1 to 1; errors as `nearest`."""
+        return similarity(self.words, a, b)
+
+    def analogy(self, a: str, b: str, c: str, count: int = 10) -> list[Near]:
+        """What is to `c` as `b` is to `a`, likeliest first; errors as `nearest`."""
+        return analogy(self.words, a, b, c, count)
 
     def measure(self, texts: Iterable[str | Document], **measure: Any) -> list[Score]:
         """Bits per byte and perplexity on `texts`, with 95% intervals.

@@ -11,7 +11,7 @@ from pydantic import Field, NonNegativeInt, model_validator
 from .corpus_recipe import CorpusRecipe
 from .errors import RecipeError
 from .loading import load, read_tree
-from .measure.perplexity import MeasureSettings
+from .measure.perplexity import MeasureSettings, need_words_measured
 from .models.decode import DecodeSettings, need_no_search
 from .models.kinds import MODELS
 from .models.model import need_carrying
@@ -57,6 +57,7 @@ class Recipe(Settings):
             need_no_search(self.decode, self.model.kind)  # type: ignore[attr-defined]
         if self.train.packing == "carried":
             need_carrying(self.model, "train.packing=carried")
+        need_words_measured(self.measure, objective.kind)  # type: ignore[attr-defined]
         if self.measure.carried:
             need_carrying(self.model, "measure.carried=true")
         return self

@@ -11,6 +11,7 @@ from lingloom.errors import DataError, RecipeError
 from lingloom.models.gpt2 import GPT2Settings
 from lingloom.settings import Kinds
 from lingloom.train.adafactor import AdafactorSettings
+from lingloom.train.adagrad import AdaGradSettings
 from lingloom.train.adam import AdamSettings, AdamWSettings
 from lingloom.train.descent import MomentumSettings, NesterovSettings, SGDSettings
 from lingloom.train.muon import MuonSettings, orthogonal
@@ -18,6 +19,7 @@ from lingloom.train.optim import OPTIMIZERS, ParameterGroup, check_state
 from lingloom.train.parameters import Parameters
 
 KINDS = [Kinds(OPTIMIZERS, kind).build_default() for kind in OPTIMIZERS]
+KINDS.append(AdaGradSettings(rows=True))
 every_kind = pytest.mark.parametrize("settings", KINDS, ids=lambda s: s.kind)
 LAYOUT = {
     "matrix": [("a", (6, 4)), ("b", (4, 6)), ("c", (6, 4))],
@@ -109,6 +111,7 @@ PAIRS = [
         AdamWSettings(weight_decay=0.1),
         two_groups(torch.optim.AdamW, 0.1, betas=(0.9, 0.95)),
     ),
+    (AdaGradSettings(weight_decay=0.1), two_groups(torch.optim.Adagrad, 0.1)),
     (
         AdafactorSettings(relative=True, weight_decay=0.1),
         two_groups(torch.optim.Adafactor, 0.1),
@@ -155,6 +158,8 @@ def test_muon_steps_all_but_hidden_matrices_as_adamw():
         # a constant gradient gives steps of lr whatever its size
         (AdamSettings(), 0.9, 0.8),
         (AdamWSettings(weight_decay=0.5), 1 * 0.95 - 0.1, 0.85 * 0.95 - 0.1),
+        # s = 4, then 8
+        (AdaGradSettings(), 0.9, 0.9 - 0.1 * 2 / 8**0.5),
         # one vector: u = g / sqrt(g^2) = 1
         (AdafactorSettings(), 0.9, 0.8),
     ],
@@ -167,6 +172,19 @@ def test_the_first_two_steps_are_those_worked_by_hand(settings, first, second):
     assert float(made[0].master) == pytest.approx(first, abs=1e-6)
     optimizer.update(1, 0.1)
     assert float(made[0].master) == pytest.approx(second, abs=1e-6)
+
+
+def test_adagrad_by_row_keeps_the_direction_of_each_row():
+    made = groups(("embedding",))
+    table, kept = made[0].master.view(5, 4), made[0].master.view(5, 4).clone()
+    made[0].grad.copy_(torch.tensor([3.0, 0, 0, 4] + [0] * 16))
+    optimizer = AdaGradSettings(rows=True).build(made)
+    for step in range(2):  # s = 25 / 4, then twice that
+        optimizer.update(step, 0.1)
+    assert optimizer.state["embedding.table.rows"].tolist() == [12.5, 0, 0, 0, 0]
+    moved = 0.1 * torch.tensor([3.0, 0, 0, 4]) * (1 / 2.5 + 1 / 12.5**0.5)
+    torch.testing.assert_close(table[0], kept[0] - moved)
+    assert torch.equal(table[1:], kept[1:])
 
 
 def test_adafactor_factors_a_matrix_as_the_paper_does():
@@ -286,7 +304,7 @@ def test_it_goes_downhill(settings):
     for step in range(100):
         for group in made:
             group.grad.copy_(group.master)
-        optimizer.update(step, 0.02)
+        optimizer.update(step, 0.03)
     after = sum(float(group.master.square().sum()) for group in made)
     assert after < before / 2
 
@@ -323,6 +341,7 @@ def test_views_lie_in_the_buffer():
         (AdamWSettings, {"eps": 0.0}),
         (AdamWSettings, {"weight_decay": float("inf")}),
         (AdafactorSettings, {"clip": 0.0}),
+        (AdaGradSettings, {"start": -1.0}),
         (MuonSettings, {"rounds": 0}),
         (MuonSettings, {"scale": "adamw"}),
         (SGDSettings, {"decoupled": True}),

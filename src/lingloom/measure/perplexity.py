@@ -24,6 +24,7 @@ import torch
 from pydantic import NonNegativeInt, PositiveInt
 from torch import nn
 
+from ..errors import RecipeError
 from ..models.model import CausalModel, LanguageModel, need_carrying
 from ..settings import Settings
 from ..text.document import Document
@@ -34,6 +35,8 @@ from ..train.objectives.cross_entropy import token_nats
 from .score import Score, Tally, ratio
 
 RAW_BYTE_NATS = math.log(256)
+WORD_VECTORS = ("skip_gram", "cbow")
+"""Objectives of which vectors of words are what is wanted."""
 PIECE_BYTES = 4_000_000
 """Text of a stream that is held in memory at once; a single longer document is held whole."""
 
@@ -56,8 +59,29 @@ class MeasureSettings(Settings):
     """Draws behind each 95% interval."""
     seed: NonNegativeInt = 0
     """Fixes those draws."""
+    decoded: NonNegativeInt = 500
+    """Where a model writes one text for another: held-out sources for which it does so, spread
+    evenly, to compare what it wrote with their targets by BLEU and chrF; 0: none."""
+    similarity: list[str] = []
+    """For vectors of words: files of two words and how alike people find them, a pair a line."""
+    analogies: list[str] = []
+    """For vectors of words: files of questions `a b c d`, one a line: d is to c as b is to a."""
     hardest: NonNegativeInt = 5
     """Documents that the report shows for needing the most bits per byte."""
+
+
+def need_words_measured(measure: MeasureSettings, objective: str) -> None:
+    """Refuse files of words for a model that is not made for vectors of words.
+
+    Raises:
+        RecipeError: there are some.
+    """
+    for key in ("similarity", "analogies"):
+        if getattr(measure, key) and objective not in WORD_VECTORS:
+            raise RecipeError(
+                f"measure.{key}: objective {objective} is not held against words; leave it out, or "
+                f"choose an objective of {', '.join(WORD_VECTORS)}"
+            )
 
 
 class StoredText(Protocol):

@@ -12,4 +12,5 @@ MODELS = {
     "crf": "models.crf:CRFSettings",
     "seq2seq": "models.seq2seq:Seq2SeqSettings",
     "t5": "models.t5:T5Settings",
+    "word2vec": "models.word2vec:Word2VecSettings",
 }

@@ -2,11 +2,13 @@
 
 TASKS = {
     "": "embed",
+    "cbow": "nearest",
     "masked_token": "fill",
     "classify": "classify",
     "next_token": "generate",
     "tag": "tag",
     "pairs": "translate",
+    "skip_gram": "nearest",
     "span_corruption": "fill_gaps",
 }
 """Objective -> task: the method of `api.Model`, the file beside this one, and the file of

@@ -116,3 +116,25 @@ class Passages(Rows):
     """(B, T) int64: what each place stands for (a hidden token, a tag); IGNORE where none is."""
     labels: Tensor | None = None
     """(B,) int64: what the row as a whole is."""
+
+
+@dataclass(frozen=True)
+class WordRows(Rows):
+    """Running text as word vectors are learnt from it: each place a word, and how far it looks."""
+
+    places: Tensor
+    """(B, T) int64: the place of each word; two words of a document are as far apart as their
+    places, words of different documents farther than any window reaches."""
+    reach: Tensor
+    """(B, T) int64: how far the word's window reaches to either side; 0 in the padding."""
+    chance: Tensor | None = None
+    """(B, K) int64: words drawn by chance, for all places of the row to be told from."""
+    paths: Tensor | None = None
+    """(B, T, L) int64: the way from the root of a tree of words to this one. n and -n stand for
+    inner node n - 1 and its two branches; 0 is padding."""
+    read: int = 0
+    """Words of running text behind each row, those left out included."""
+
+    @property
+    def tokens(self) -> int:
+        return len(self.ids) * self.read

@@ -46,6 +46,12 @@ def numbers(count: int, key: int) -> np.ndarray:
     return _scramble(np.arange(count, dtype=np.uint64) + np.uint64(draw(1 << 64, key)))
 
 
+def draw_each(index: np.ndarray, *keys: int) -> np.ndarray:
+    """For each index a number in 0..2**64-1 that it and `keys` alone decide; uint64, any shape."""
+    state = np.uint64(draw(1 << 64, *keys))
+    return _scramble(_scramble(np.asarray(index, dtype=np.uint64) + state))
+
+
 def _network(x: np.ndarray, high: int, low: int, secrets: list[np.uint64]) -> np.ndarray:
     """One pass; the halves have `high` and `low` bits and change places each round."""
     left, right = x >> np.uint64(low), x & np.uint64((1 << low) - 1)

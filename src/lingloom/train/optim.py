@@ -21,6 +21,7 @@ OPTIMIZERS = {
     "nesterov": "train.descent:NesterovSettings",
     "adam": "train.adam:AdamSettings",
     "adamw": "train.adam:AdamWSettings",
+    "adagrad": "train.adagrad:AdaGradSettings",
     "adafactor": "train.adafactor:AdafactorSettings",
     "muon": "train.muon:MuonSettings",
 }

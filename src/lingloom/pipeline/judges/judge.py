@@ -17,10 +17,13 @@ from ..prepare import Data
 Evaluate = Callable[[Any], dict[str, float]]
 
 JUDGES = {
+    "cbow": "word_vectors",
     "masked_token": "masked",
     "classify": "told",
     "next_token": "language",
     "tag": "told",
+    "pairs": "pairs",
+    "skip_gram": "word_vectors",
     "span_corruption": "span_corruption",
 }
 """Objective -> the module beside this one that judges what was learnt."""
