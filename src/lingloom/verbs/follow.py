@@ -13,9 +13,6 @@ from ..plan.outcome import Row
 from .console import bytes_text, count_text, story, time_text
 from .plan import lines as plan_lines
 
-LINES_PER_RUN = 40
-"""Lines of progress that training prints where standard error is not a terminal."""
-
 
 @contextmanager
 def stopping() -> Iterator[Callable[[], bool]]:
@@ -39,6 +36,9 @@ def stopping() -> Iterator[Callable[[], bool]]:
 
 class Follower:
     """Turns events into lines; on a terminal the progress line is drawn over."""
+
+    lines_per_run = 40
+    """Of progress, where standard error is not a terminal."""
 
     def __init__(self) -> None:
         self.live = sys.stderr.isatty()
@@ -134,7 +134,7 @@ class Follower:
             f"train      step {step:,}/{self._steps:,}  loss {facts['loss']:.3f} nats/token  "
             f"{facts['tokens_per_s']:,.0f} tokens/s  MFU {facts['mfu_frac']:.0%}{self._left(step)}"
         )
-        every = max(1, self._steps // LINES_PER_RUN)
+        every = max(1, self._steps // self.lines_per_run)
         if facts["evaluation"]:
             self._done(f"{line}  held-out {facts['evaluation']['loss']:.3f}")
         elif self.live:

@@ -9,8 +9,16 @@ from ..loading import load as load_settings
 from ..measure.score import Score
 from ..pipeline.ladder.settings import LadderSettings
 from ..plan.band import Band
-from .console import Words, answer, bytes_text, count_text, read_words, story, tell_kernels
-from .console import time_text as time_text
+from .console import (
+    Words,
+    answer,
+    bytes_text,
+    count_text,
+    read_words,
+    story,
+    tell_kernels,
+    time_text,
+)
 from .follow import Follower, stopping
 
 
@@ -59,6 +67,7 @@ def _settings(words: Words) -> LadderSettings:
 class _Climber(Follower):
     """Draws the ladder's own events, and less of each rung's."""
 
+    lines_per_run = 1
     facts: Any = None
     """Of the page, once it is written."""
     page = ""

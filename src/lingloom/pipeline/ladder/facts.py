@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,7 @@ def ladder_facts(
         below = costs
     came = {"time": state["seconds_s"], "memory": state["peak_memory_bytes"], "disk": disk_bytes}
     return LadderFacts(
-        name=f"ladder of {', '.join(ladder.text.entries)}",
+        name=f"ladder of {', '.join(Path(entry).name or entry for entry in ladder.text.entries)}",
         by=ladder.by,
         budget_s=seconds_in(ladder.budget),
         share=state["share"],

@@ -1,7 +1,7 @@
 """What a ladder will take, and how many steps each rung gets for its share of the budget."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,8 @@ class LadderPlan:
     @property
     def memory_bytes(self) -> Band:
         """At the peak: rungs come one after the other."""
-        return max((p.memory_bytes for p in self.rungs.values()), key=lambda band: band.value)
+        bands = [plan.memory_bytes for plan in self.rungs.values()]
+        return Band(*(max(ends) for ends in zip(*map(astuple, bands), strict=True)))
 
     @property
     def disk_bytes(self) -> Band:
@@ -181,7 +182,7 @@ def _steps(ladder: LadderSettings, share: float, pace: Pace) -> int:
 def _refuse_too_few(
     ladder: LadderSettings, steps: Mapping[str, int], paces: Mapping[str, Pace]
 ) -> None:
-    name = min(steps, key=lambda name: steps[name], default="")
+    name = min(steps, key=lambda n: (steps[n], -paces[n].step.seconds.value), default="")
     if not name or steps[name] >= LEAST_STEPS:
         return
     needed = seconds_in(ladder.budget) * LEAST_STEPS / max(1, steps[name])

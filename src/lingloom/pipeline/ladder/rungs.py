@@ -20,7 +20,7 @@ class Rung:
     """What it can do that the rung below cannot, in the words of the page."""
     adds_zh: str
     lr: float = 0.0
-    """Peak step size of AdamW at a width of 128; it falls as the width grows. 0: it only counts."""
+    """Peak step size of Muon at a width of 128; it falls as the width grows. 0: it only counts."""
 
     @property
     def counts(self) -> bool:
@@ -60,42 +60,42 @@ RUNGS = {
             {"kind": "rnn", "cell": "elman_tanh", "layers": 2},
             "learns what tokens have in common, and carries a state of any age",
             "学到词元之间的相似，并携带一个状态",
-            lr=3e-3,
+            lr=2e-2,
         ),
         Rung(
             "lstm",
-            {"kind": "rnn", "cell": "lstm", "layers": 2, "forget_bias": 1},
+            {"kind": "rnn", "cell": "lstm", "layers": 2},
             "has a memory, and gates that decide what enters, stays and leaves",
             "有记忆单元，由门决定写入、保留和读出",
-            lr=3e-3,
+            lr=2e-2,
         ),
         Rung(
             "peephole",
-            {"kind": "rnn", "cell": "peephole", "layers": 2, "forget_bias": 1},
+            {"kind": "rnn", "cell": "peephole", "layers": 2},
             "lets the gates see the memory",
             "门能看见记忆单元",
-            lr=3e-3,
+            lr=2e-2,
         ),
         Rung(
             "gru",
             {"kind": "rnn", "cell": "gru", "layers": 2},
             "does with two gates and no memory apart",
             "只用两个门，不设单独的记忆单元",
-            lr=3e-3,
+            lr=2e-2,
         ),
         Rung(
             "gpt2",
             {"kind": "gpt2", "layers": 4, "heads": 4},
             "looks at every earlier token itself (attention), all places at once",
             "直接看每个先前的词元（注意力），各位置并行",
-            lr=3e-3,
+            lr=1e-2,
         ),
         Rung(
             "llama",
             {"kind": "llama", "layers": 4, "heads": 4},
             "knows how far apart tokens are (rotary), gates its layers (SwiGLU), has no biases",
             "知道词元间的距离（旋转位置），层内有门（SwiGLU），没有偏置",
-            lr=3e-3,
+            lr=1e-2,
         ),
     )
 }

@@ -114,6 +114,7 @@ class LadderSettings(Settings):
                 "steps": steps,
                 "batch": self.batch,
                 "lr": rung.lr * 128 / self.width,
+                "optimizer": {"kind": "muon"},
                 "schedule": {"kind": "cosine", "warmup": 0.05},
                 "eval_every": every,
                 "checkpoint": {"every": every},
