@@ -18,13 +18,14 @@ from .told import Told
 def told_of_rows(model: LabelModel, rows: Labelled) -> Told:
     """What `model` says of all texts of a split, in its order; of cut ones, of what was read."""
     texts = rows.texts.documents
-    said, true = ([np.empty(0, np.int64)] * texts for _ in range(2))
+    said, true, chances = ([np.empty(0, np.int64)] * texts for _ in range(3))
     for chosen in rows.each_once():
         batch = rows.rows(chosen)
         for i, ours, theirs in zip(chosen.tolist(), _said(model, batch), _true(batch), strict=True):
-            said[i], true[i] = ours, theirs
+            (said[i], chances[i]), true[i] = ours, theirs
     ids = [rows.texts.document_id(i) for i in range(texts)]
-    return Told(rows.labels.set.names, ids, said, true)
+    known = chances if rows.labels.set.of == "text" else ()
+    return Told(rows.labels.set.names, ids, said, true, known)
 
 
 def told_of_documents(
@@ -37,7 +38,7 @@ def told_of_documents(
             them than of words.
         ShapeError: a text does not fit the model's context.
     """
-    ids, said, true = list[str](), list[np.ndarray](), list[np.ndarray]()
+    ids, said, true = list[str](), list[tuple[np.ndarray, np.ndarray]](), list[np.ndarray]()
     numbers = {name: i for i, name in enumerate(labels.names)}
     for some in _in_batches(documents):
         for document in some:
@@ -48,7 +49,8 @@ def told_of_documents(
         else:
             rows = rows_of_words(model, tokenizer, [document.text.split() for document in some])
         said += _said(model, rows)
-    return Told(labels.names, ids, said, true)
+    chances = [chance for _, chance in said] if labels.of == "text" else ()
+    return Told(labels.names, ids, [label for label, _ in said], true, chances)
 
 
 def _in_batches(documents: Iterable[Document]) -> Iterable[list[Document]]:
@@ -89,15 +91,17 @@ def _more(labels: LabelSet) -> str:
     return ", ..." if len(labels.names) > 12 else ""
 
 
-def _said(model: LabelModel, rows: Passages) -> list[np.ndarray]:
-    """Of each row its label, or those of its words."""
+def _said(model: LabelModel, rows: Passages) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Of each row its label, or those of its words; and how likely each label of a text is."""
     device = next(model.parameters()).device
     rows = rows.to(device)
     if rows.targets is None:
-        return list(text_chances(model, rows).argmax(1, keepdim=True).cpu().numpy())
+        chances = text_chances(model, rows).cpu().numpy()
+        return [(chance.argmax(keepdims=True), chance) for chance in chances]
     best, _ = word_labels(model, rows)
     words = rows.targets != IGNORE
-    return [found[there].cpu().numpy() for found, there in zip(best, words, strict=True)]
+    nothing = np.empty(0)
+    return [(row[there].cpu().numpy(), nothing) for row, there in zip(best, words, strict=True)]
 
 
 def _true(rows: Passages) -> list[np.ndarray]:

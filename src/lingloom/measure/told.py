@@ -16,6 +16,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..tasks.spans import mark_spans, spans
+from .ranking import area_under_roc
 from .score import LEVEL, Score
 
 Statistic = Callable[[np.ndarray], np.ndarray]
@@ -33,6 +34,8 @@ class Told:
     """(N,) arrays of label numbers: of a text one, or one for each of its words."""
     true: Sequence[np.ndarray]
     """In the same way."""
+    chances: Sequence[np.ndarray] = ()
+    """(N,) arrays (L,): how likely each label is of each text; empty where that is not known."""
 
     def confusion(self) -> np.ndarray:
         """How often what is true (rows) was said to be what (columns), (L, L) int64."""
@@ -45,7 +48,7 @@ def scores(
     told: Told, *, resamples: int = 1000, seed: int = 0, fixes: Mapping[str, Any] | None = None
 ) -> list[Score]:
     """Accuracy and macro-F1 of the labels; where they mark stretches of words, first F1, precision
-    and recall of these.
+    and recall of these; where there are two labels and their chances, the area under the ROC curve.
 
     Macro-F1 is the mean over all labels that are true or said somewhere.
 
@@ -72,6 +75,11 @@ def scores(
     )
     found.append(score("accuracy", right, lambda c: _divided(c[:, 0], c[:, 1])))
     found.append(score("macro-F1", _label_counts(told), _macro_f1))
+    if len(told.chances) and len(told.names) == 2:
+        true = np.concatenate(told.true) == 1  # it is the same area for either of two labels
+        if true.any() and not true.all():
+            chances = np.stack(told.chances)[:, 1]
+            found.append(area_under_roc(chances, true, resamples=resamples, seed=seed, fixes=fixes))
     return found
 
 
