@@ -1,5 +1,6 @@
 """`lingloom export RUN DIR`: the trained model as a Hugging Face folder."""
 
+import json
 from pathlib import Path
 
 from .console import answer, read_words, story
@@ -19,6 +20,11 @@ def run(arguments: list[str]) -> int:
     elif words.json:
         answer({"folder": str(target), "files": sorted(p.name for p in target.iterdir())})
     else:
+        config = json.loads((target / "config.json").read_text("utf-8"))
+        named = str(*config.get("architectures", ["Lingloom"]))
+        if named.startswith("Lingloom"):
+            story(f"{target}: written; lingloom alone knows models of this kind")
+            return 0
         story(f"{target}: written; transformers opens it as it is:")
-        story(f'  AutoModelForCausalLM.from_pretrained("{target}")')
+        story(f'  {named}.from_pretrained("{target}")')
     return 0

@@ -1,11 +1,12 @@
 """`lingloom measure RUN`: bits per byte and perplexity on the held-out part, or on any text."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError, RecipeError
 from ..loading import COMMAND_LINE
 from ..loading import load as load_settings
 from ..measure.perplexity import MeasureSettings, perplexity
+from ..measure.score import Score
 from ..recipe import Recipe
 from ..runs import RunFolder, find_run
 from ..settings import Settings
@@ -13,7 +14,10 @@ from ..text.corpus.opened import corpus_of
 from ..text.prepare import TextStats, prepare
 from ..text.read import TextSettings
 from ..text.setaside import JsonlSink
-from .console import answer, read_words, story
+from .console import Words, answer, read_words, story
+
+if TYPE_CHECKING:
+    from ..api import Model
 
 
 class MeasureWords(Settings):
@@ -37,6 +41,9 @@ def run(arguments: list[str]) -> int:
     settings = load_settings(MeasureWords, _defaults(folder), words.overrides)
     _refuse_idle(settings.text, words.overrides)
     model = load(folder.path)
+    if model.task != "generate":
+        _by_its_judge(folder, settings, model, words)
+        return 0
     where: dict[str, Any]
     corpus = corpus_of(TextSettings(read=settings.text.read))
     if corpus is not None:
@@ -75,6 +82,37 @@ def run(arguments: list[str]) -> int:
         for score in measured.scores:
             print(score)
     return 0
+
+
+def _by_its_judge(folder: RunFolder, settings: MeasureWords, model: "Model", words: Words) -> None:
+    """Print the scores of a model that does not go on from texts, on its run's held-out part.
+
+    Raises:
+        RecipeError: other text is named; or such models are measured when they are trained only.
+    """
+    from ..pipeline.judges.judge import judge_of
+    from ..pipeline.prepare import open_data
+
+    what = f"a {model.model.settings.kind} model that was trained to {model.task}"
+    if settings.text.entries:
+        raise RecipeError(
+            f"text.read ({COMMAND_LINE}): {what} is measured on the held-out part of its run; "
+            "leave text.read out"
+        )
+    recipe = load_settings(Recipe, folder.recipe).model_copy(update={"measure": settings.measure})
+    scores_of = getattr(judge_of(recipe), "scores", None)
+    if scores_of is None:
+        raise RecipeError(
+            f"{folder.path}: {what} is measured at the end of its training; see the scores with: "
+            f"lingloom show {folder.path}"
+        )
+    scores: list[Score] = scores_of(recipe, open_data(folder), model.model)
+    if words.json:
+        where = {"text": "the run's held-out documents"}
+        answer({**where, "scores": [score.to_json() for score in scores]})
+    else:
+        for score in scores:
+            print(score)
 
 
 def _refuse_idle(text: TextSettings, overrides: list[str]) -> None:

@@ -1,9 +1,18 @@
 """`lingloom train RECIPE|RUN`: a new run, or go on with a stopped one."""
 
+from typing import Any
+
 from ..device import prepare_allocator
 from ..recipe import Recipe
+from ..runs import RunFolder
 from .console import answer, read_words, story, tell_kernels
 from .follow import Follower, stopping
+
+EXAMPLES = {
+    "generate": ('"The "', '"我"'),
+    "fill": ('"the [MASK] of"', '"我[MASK]你"'),
+}
+"""Task -> what the model may be asked, in two languages."""
 
 
 def run(arguments: list[str]) -> int:
@@ -34,8 +43,21 @@ def carry_through(recipe_or_run: str, overrides: list[str], *, as_json: bool = F
     if as_json:
         answer({"run": str(folder.path), **folder.read_json("scores.json", {})})
     else:
-        story(f'next       lingloom ask {folder.path} "The "      lingloom ask {folder.path} "我"')
+        first, second = EXAMPLES.get(_task(folder), ("TEXT", ""))
+        other = f"      lingloom ask {folder.path} {second}" if second else ""
+        story(f"next       lingloom ask {folder.path} {first}{other}")
         story(f"           lingloom prove {folder.path}        every promise, tried on this run")
         story(f"           lingloom show {folder.path} batch   what the model really saw")
         story(f"           open {folder.report} in a browser")
     return 0
+
+
+def _task(folder: RunFolder) -> str:
+    """What the run's model can be asked."""
+    from ..loading import load
+    from ..tasks.kinds import TASKS
+    from ..train.objectives.objective import objective_of
+
+    recipe = load(Recipe, folder.recipe)
+    objective: Any = objective_of(recipe.model, recipe.train)  # type: ignore[arg-type]
+    return TASKS.get(objective.kind, "")

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ...measure.masked import masked_scores
+from ...measure.score import Score
 from ...models.bert import Bert
 from ...models.port import load_model
 from ...recipe import Recipe
@@ -28,31 +29,31 @@ def heldout_loss(data: Data, model: Bert, recipe: Recipe) -> Callable[[Any], dic
     return objective_loss(data, recipe)
 
 
-def finish(run: RunFolder, recipe: Recipe, data: Data) -> Iterator[Event]:
-    """Measure the run's model on all held-out text, and let it fill gaps."""
-    model: Bert = load_model(run.model)
+def scores(recipe: Recipe, data: Data, model: Bert) -> list[Score]:
+    """What all held-out text costs."""
     settings: Any = recipe.model
-    objective = objective_of(settings, recipe.train)
+    objective, measure = objective_of(settings, recipe.train), recipe.measure
     assert isinstance(objective, MaskedTokenSettings)
-    yield Event("measure", "begin", {"who": "model", "documents": data.heldout.documents})
-    begun, measure = time.perf_counter(), recipe.measure
     fixes = {
         "split": "heldout",
         "sha256": data.heldout.sha256,
         "context": settings.context,
-        "hidden": objective.hidden_frac,
-        "whole words": objective.whole_words,
+        "hidden_frac": objective.hidden_frac,
+        "whole_words": objective.whole_words,
     }
-    scores = masked_scores(
-        model,
-        objective.heldout(data.reading("heldout"), settings, measure.batch),  # type: ignore[arg-type]
-        resamples=measure.resamples,
-        seed=measure.seed,
-        fixes=fixes,
-    )
+    rows = objective.heldout(data.reading("heldout"), settings, measure.batch)
+    return masked_scores(model, rows, resamples=measure.resamples, seed=measure.seed, fixes=fixes)
+
+
+def finish(run: RunFolder, recipe: Recipe, data: Data) -> Iterator[Event]:
+    """Measure the run's model on all held-out text, and let it fill gaps."""
+    model: Bert = load_model(run.model)
+    kind = model.settings.kind
+    yield Event("measure", "begin", {"who": "model", "documents": data.heldout.documents})
+    begun, found = time.perf_counter(), scores(recipe, data, model)
     seconds_s = time.perf_counter() - begun
-    yield Event("measure", "end", {"who": settings.kind, "scores": scores, "seconds_s": seconds_s})
-    run.write_json("scores.json", {"scores": {settings.kind: [s.to_json() for s in scores]}})
+    yield Event("measure", "end", {"who": kind, "scores": found, "seconds_s": seconds_s})
+    run.write_json("scores.json", {"scores": {kind: [score.to_json() for score in found]}})
     yield Event("report", "begin")
     samples = list(_samples(model, data))
     run.write_json("samples.json", [vars(s) for s in samples])
