@@ -124,7 +124,8 @@ def test_its_verbs_answer_or_say_why_not(masked, capsys):
     stored = RunFolder(masked).read_json("scores.json")["scores"]["bert"]
     assert measured == stored
     assert main(["show", str(masked), "batch", "rows=1"]) == 0
-    assert capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "<mask>" in out and len(out.rpartition("hidden: ")[2].split(" ")) >= 3
     for words, told in (
         (["ask", str(masked), "the cat"], "no [MASK] in 'the cat'"),
         (["ask", str(masked), "[MASK]", "decode.top_k=2"], "this model does not write"),

@@ -137,12 +137,19 @@ def _batch(run: RunFolder, settings: ShowSettings, as_json: bool) -> None:
                 print(f"{name}: {row[f'{name}_text']}")
         if "text" in row:
             print(row["text"])
+        if "hidden" in row:
+            print(f"hidden: {' '.join(row['hidden'])}")
 
 
-def _texts(tokenizer: Tokenizer, held: dict[str, list[int]]) -> dict[str, str]:
-    """What a row says: its text; or its source and its target, without the padding."""
+def _texts(tokenizer: Tokenizer, held: dict[str, list[int]]) -> dict[str, Any]:
+    """What a row says: its text; or its source and its target; or its text and what is hidden in
+    it; without the padding."""
     from ..tokens.batch import IGNORE
 
+    if "places" in held:
+        text = [t for t, seen in zip(held["ids"], held["seen"], strict=True) if seen]
+        hidden = [tokenizer.token_of(t) for t in held["targets"] if t != IGNORE]
+        return {"text": _spelt(tokenizer, text), "hidden": hidden}
     if "source" not in held:
         return {"text": _spelt(tokenizer, held["ids"])}
     source = [t for t, seen in zip(held["source"], held["source_seen"], strict=True) if seen]
