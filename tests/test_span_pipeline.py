@@ -55,6 +55,9 @@ def test_one_command_leads_from_text_to_a_model_that_fills_gaps(here, capsys):
     with pytest.raises(RecipeError, match="trained to fill_gaps cannot generate"):
         model.generate("the")
 
+    assert main(["measure", "small", "--json"]) == 0
+    again = json.loads(capsys.readouterr().out)["scores"][0]
+    assert again == nats
     assert main(["show", "small", "batch"]) == 0
     told = capsys.readouterr().out
     assert "source: " in told and "target: <extra_id_0>" in told

@@ -41,17 +41,17 @@ def finish(run: RunFolder, recipe: Recipe, data: Data) -> Iterator[Event]:
     kind = str(model.settings.kind)
     yield Event("measure", "begin", {"who": kind, "documents": data.heldout.documents})
     begun = time.perf_counter()
-    scores = score(model, recipe, data)
-    facts = {"who": kind, "scores": scores, "seconds_s": time.perf_counter() - begun}
+    found = scores(recipe, data, model)
+    facts = {"who": kind, "scores": found, "seconds_s": time.perf_counter() - begun}
     yield Event("measure", "end", facts)
-    run.write_json("scores.json", {"scores": {kind: [s.to_json() for s in scores]}})
+    run.write_json("scores.json", {"scores": {kind: [score.to_json() for score in found]}})
     yield Event("report", "begin")
     samples = list(_samples(model, recipe, data))
     run.write_json("samples.json", [vars(s) for s in samples])
     yield Event("report", "progress", {"samples": samples})
 
 
-def score(model: PairModel, recipe: Recipe, data: Data) -> list[Score]:
+def scores(recipe: Recipe, data: Data, model: PairModel) -> list[Score]:
     """Nats per target token over all held-out windows, and the perplexity that follows."""
     objective, settings = _objective(recipe), recipe.measure
     nats: list[float] = []
@@ -70,6 +70,7 @@ def score(model: PairModel, recipe: Recipe, data: Data) -> list[Score]:
         seed=settings.seed,
         fixes={
             "split": "heldout",
+            "sha256": data.heldout.sha256,
             "context": model.settings.context,
             "noise_frac": objective.noise_frac,
             "mean_span": objective.mean_span,
