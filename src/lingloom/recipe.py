@@ -55,6 +55,11 @@ class Recipe(Settings):
         need_targets_in(self.text, objective)
         if not objective.learns_targets:
             need_no_search(self.decode, self.model.kind)  # type: ignore[attr-defined]
+        if self.model.mixes_rows and self.train.micro:  # type: ignore[attr-defined]
+            raise RecipeError(
+                f"train.micro: {self.train.micro} cannot be with batch norm, for which a batch is "
+                "computed whole; leave it out, and lower train.batch to save memory"
+            )
         if self.train.packing == "carried":
             need_carrying(self.model, "train.packing=carried")
         need_words_measured(self.measure, objective.kind)  # type: ignore[attr-defined]

@@ -4,16 +4,21 @@ import pytest
 import torch
 
 from lingloom.errors import RecipeError, ShapeError
-from lingloom.models.mlp import MLPSettings, bent, slope
+from lingloom.loading import load
+from lingloom.models.mlp import BatchNorm, MLPSettings, bent, slope
+from lingloom.models.port import load_model, save_model
+from lingloom.recipe import Recipe
 from lingloom.tokens.batch import Passages
+from lingloom.train.loop import train
 from lingloom.train.objectives.classify import ClassifySettings
+from lingloom.train.settings import TrainSettings
 
 ACTIVATIONS = ["sigmoid", "relu", "tanh"]
 every_activation = pytest.mark.parametrize("activation", ACTIVATIONS)
 
 
-def images(count=5, pixels=12, labels=4):
-    chance = torch.Generator().manual_seed(0)
+def images(count=5, pixels=12, labels=4, seed=0):
+    chance = torch.Generator().manual_seed(seed)
     ids = torch.randint(256, (count, pixels), generator=chance)
     told = torch.randint(labels, (count,), generator=chance)
     return Passages(ids, torch.ones_like(ids, dtype=torch.bool), labels=told)
@@ -37,6 +42,75 @@ def test_the_gradients_by_hand_are_those_of_autograd(activation, layers):
     assert same.item() == pytest.approx(loss.item(), abs=1e-6)
     for a, b in zip(expected, by_hand, strict=True):
         torch.testing.assert_close(b, a, rtol=0, atol=1e-6)
+
+
+def test_batch_norm_is_torchs_and_its_running_values_are_too():
+    ours, theirs, chance = BatchNorm(3), torch.nn.BatchNorm1d(3), torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for norm in (ours, theirs):
+            norm.weight.copy_(torch.tensor([1.0, -2.0, 0.5]))
+            norm.bias.copy_(torch.tensor([0.0, 1.0, 3.0]))
+    for _ in range(4):
+        z = torch.randn(5, 3, generator=chance) * 3 + 1
+        torch.testing.assert_close(ours(z), theirs(z))
+    torch.testing.assert_close(ours.mean, theirs.running_mean)
+    torch.testing.assert_close(ours.variance, theirs.running_var)
+    torch.testing.assert_close(ours.eval()(z), theirs.eval()(z))
+
+
+def test_a_batch_worked_out_on_paper():
+    """(1, 3, 5): mean 3, variance 8/3, so (-2, 0, 2) / 1.63299 = (-1.2247, 0, 1.2247)."""
+    out = BatchNorm(1)(torch.tensor([[1.0], [3.0], [5.0]]))
+    torch.testing.assert_close(out, torch.tensor([[-1.22474], [0.0], [1.22474]]), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_running_values_are_resumed_taken_back_and_saved(tmp_path, precision):
+    """With batch norm a run that is stopped goes on to the same bits, a bad step leaves no trace,
+    and the saved model computes what the trained one did."""
+
+    def trained(folder, stop_after, bad=None):
+        model, step = built(norm="batch"), 0
+        objective = ClassifySettings().loss
+
+        def loss(model, rows):
+            found, count = objective(model, rows)
+            return (found * torch.nan if step == bad else found), count
+
+        records = train(
+            model,
+            loss,
+            lambda at: images(seed=at),
+            TrainSettings(steps=6, batch=5, precision=precision, eval_every=0),
+            seed=0,
+            checkpoints=folder,
+            stop=lambda: step + 1 >= stop_after,
+        )
+        for record in records:
+            step = record.step
+        return model
+
+    whole = trained(tmp_path / "a", 6)
+    trained(tmp_path / "b", 3)
+    again = trained(tmp_path / "b", 6)
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(tensor, again.state_dict()[name]), name
+    assert not torch.equal(whole.norms[0].mean, torch.zeros(6))
+    assert trained(tmp_path / "c", 6, bad=2).norms[0].mean.isfinite().all()
+    save_model(whole, tmp_path / "model")
+    opened = load_model(tmp_path / "model")
+    torch.testing.assert_close(opened.hidden(images()), whole.eval().hidden(images()))
+
+
+def test_batch_norm_takes_a_batch_whole(tmp_path):
+    recipe = {
+        "text": {"read": "x", "label_field": "y"},
+        "tokens": "pixels",
+        "model": {"kind": "mlp", "norm": "batch"},
+        "train": {"micro": 4},
+    }
+    with pytest.raises(RecipeError, match="train.micro: 4 cannot be with batch norm"):
+        load(Recipe, recipe)
 
 
 @every_activation

@@ -2,17 +2,18 @@
 
 Source: Rumelhart et al. 1986 (Learning representations by back-propagating errors), equations 1-7;
 first weights as in Glorot and Bengio 2010, equation 16, and for ReLU as in He et al. 2015, section
-2.2. Differs: the outputs are a softmax's scores, and not squashed by themselves.
+2.2. Differs: the outputs are a softmax's scores, and not squashed by themselves. Batch norm: Ioffe
+and Szegedy 2015, algorithms 1 and 2; layer norm: Ba et al. 2016, section 3.
 
 Shapes: B images, P pixels, C width, L labels.
 """
 
 from itertools import pairwise
 from math import sqrt
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import torch
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -22,6 +23,10 @@ from .model import LabelModel, ModelSettings, need_labels, need_vocab
 
 PIXELS = 257
 """Token ids of `tokens.kind` pixels: 256 values and END."""
+MOMENTUM = 0.1
+"""Share of each batch in the running mean and variance of batch norm."""
+NORM_EPS = 1e-5
+"""Added to the variance of batch norm."""
 Activation = Literal["sigmoid", "relu", "tanh", "none"]
 
 
@@ -45,8 +50,24 @@ class MLPSettings(ModelSettings):
     """What bends the sums of a hidden layer."""
     gradient: Literal["autograd", "by_hand"] = "autograd"
     """Who derives: torch, or the formulas written out in models/mlp.py. They agree."""
+    norm: Literal["none", "batch", "layer"] = "none"
+    """What brings the sums of a hidden layer to mean 0 and variance 1 before they are bent: each
+    over the images of a batch (batch norm), or each image's own over its layer (layer norm)."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """Share of the hidden values dropped while training."""
+
+    @model_validator(mode="after")
+    def _what_is_derived_by_hand(self) -> Self:
+        if self.norm != "none" and self.gradient == "by_hand":
+            raise ValueError(
+                f"gradient=by_hand derives layers without norms; set norm=none (now {self.norm}) "
+                "or gradient=autograd"
+            )
+        return self
+
+    @property
+    def mixes_rows(self) -> bool:
+        return self.norm == "batch"
 
     def shape(self) -> str:
         return f"{self.layers} hidden layers, width {self.width}, {self.activation}"
@@ -108,6 +129,35 @@ def slope(a: Tensor, f: Activation) -> Tensor:
     return (a > 0).to(a.dtype) if f == "relu" else torch.ones_like(a)
 
 
+class BatchNorm(nn.Module):
+    """(z - mean) / sqrt(variance + eps) * weight + bias, unit by unit, with the mean and variance
+    over the batch while training, and what they came to on the way afterwards.
+
+    Source: Ioffe and Szegedy 2015 (Batch Normalization), algorithms 1 and 2; the running values are
+    moving averages, as in the paper's section 3.1.
+    """
+
+    mean: Tensor
+    variance: Tensor
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+        self.bias = nn.Parameter(torch.zeros(width))
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("variance", torch.ones(width))
+
+    def forward(self, z: Tensor) -> Tensor:
+        images, mean, variance = len(z), self.mean, self.variance
+        if self.training:
+            mean, variance = z.float().mean(0), z.float().var(0, correction=0)
+            with torch.no_grad():
+                self.mean.lerp_(mean, MOMENTUM)
+                self.variance.lerp_(variance * (images / max(1, images - 1)), MOMENTUM)
+        scale = self.weight * (variance + NORM_EPS).rsqrt()
+        return ((z - mean) * scale + self.bias).to(z.dtype)
+
+
 class MLP(LabelModel):
     """Layers one above the other; the last one scores the labels."""
 
@@ -118,6 +168,9 @@ class MLP(LabelModel):
         self.layers = nn.ModuleList(nn.Linear(i, o) for i, o in pairwise(widths))
         for layer in self._each():
             self._draw_weights(layer)
+        if settings.norm != "none":
+            norm = BatchNorm if settings.norm == "batch" else nn.LayerNorm
+            self.norms = nn.ModuleList(norm(settings.width) for _ in range(settings.layers))
 
     def _each(self) -> list[nn.Linear]:
         return [layer for layer in self.layers if isinstance(layer, nn.Linear)]
@@ -143,8 +196,12 @@ class MLP(LabelModel):
             )
         x = batch.ids.masked_fill(~batch.seen, 0)
         x = (x / 255).to(self._each()[0].weight.dtype)  # (B, P), 0 to 1
-        for layer in self._each()[:-1]:
-            x = self._through(layer, x, self.settings.activation)
+        for i, layer in enumerate(self._each()[:-1]):
+            if self.settings.norm == "none":
+                x = self._through(layer, x, self.settings.activation)
+            else:
+                z = self.norms[i](self._through(layer, x, "none"))
+                x = bent(z, self.settings.activation)
             x = F.dropout(x, self.settings.dropout) if self.training else x
         return x
 

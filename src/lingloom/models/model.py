@@ -202,6 +202,12 @@ class ModelSettings(Settings):
     carries: ClassVar[bool] = False
     """Whether the family can start a row from the state in which it left another."""
 
+    @property
+    def mixes_rows(self) -> bool:
+        """Whether what is computed of a row in training depends on the other rows of its batch, as
+        with batch norm; such a batch is computed whole, and cannot be split into micro-batches."""
+        return False
+
     def learns(self) -> tuple[str, ...]:
         """Of `objectives` those that a model of this shape can learn; the first unless a recipe
         says otherwise. None: it only makes vectors of texts."""

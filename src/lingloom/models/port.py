@@ -104,9 +104,16 @@ def _tensors(model: NeuralModel, family: Family) -> Iterator[Tensor]:
         if not piece.ours:
             yield from (torch.zeros(shape) for shape in piece.theirs.values())
             continue
-        ours = model.get_parameter(piece.ours)
+        ours = _tensor(model, piece.ours)
         rows = [shape[-1 if piece.transposed else 0] for shape in piece.theirs.values()]
         yield from (part.T if piece.transposed else part for part in ours.split(rows))
+
+
+def _tensor(model: NeuralModel, name: str) -> Tensor:
+    """A weight, or a running statistic."""
+    found = model.state_dict(keep_vars=True)[name]
+    assert isinstance(found, Tensor)
+    return found
 
 
 def _copy_tokenizer(source: Path, folder: Path, context: int) -> None:
@@ -239,7 +246,7 @@ def _fill(model: NeuralModel, family: Family, stored: dict[str, tuple[str, Entry
             tensor = reader.read(*stored[name])
             tensor = tensor.T if piece.transposed else tensor
             if piece.ours:
-                model.get_parameter(piece.ours)[row : row + len(tensor)] = tensor
+                _tensor(model, piece.ours)[row : row + len(tensor)] = tensor
             elif tensor.any():
                 raise DataError(
                     f"{stored[name][1].file}: tensor '{name}' is not all zeros in a model without "

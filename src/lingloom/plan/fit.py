@@ -13,6 +13,7 @@ from ..settings import Kinds
 from ..train.objectives.cross_entropy import CHUNK_SCORES
 from ..train.optim import OPTIMIZERS
 from ..train.settings import TrainSettings
+from ..train.workers import rows_at_once
 from .band import total
 from .memory import activations, buffers, context_of, held, surroundings
 
@@ -74,7 +75,7 @@ def _counted(model: ModelSettings, train: TrainSettings) -> float:
 
 @lru_cache(maxsize=256)
 def _passes(model: ModelSettings, train: TrainSettings) -> float:
-    return activations(model, train, train.sequences_at_once(context_of(model))).amount.value
+    return activations(model, train, rows_at_once(model, train, context_of(model))).amount.value
 
 
 # --------------------------------------------------------------------------- one key
@@ -82,7 +83,7 @@ def _passes(model: ModelSettings, train: TrainSettings) -> float:
 
 def _training_changes(model: ModelSettings, train: TrainSettings, fits: Fits) -> Iterator[str]:
     """Changes that leave the model as it is."""
-    micro = train.sequences_at_once(context_of(model))
+    micro = rows_at_once(model, train, context_of(model))
     best = _largest(
         [micro >> n for n in range(1, micro.bit_length())],
         lambda m: fits(model, train.model_copy(update={"micro": m})),

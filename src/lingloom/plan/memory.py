@@ -12,7 +12,7 @@ import torch
 
 from ..models.model import ModelSettings
 from ..train.settings import TrainSettings
-from ..train.workers import worker_count
+from ..train.workers import rows_at_once, worker_count
 from .band import Term, about, exactly
 from .rehearse import Standing, micro_batch_bytes, standing
 
@@ -75,7 +75,7 @@ def memory_terms(model: ModelSettings, train: TrainSettings) -> list[Term]:
         train: how it is trained.
     """
     holding = held(model, train)
-    micro = train.sequences_at_once(context_of(model))
+    micro = rows_at_once(model, train, context_of(model))
     return [*buffers(holding), activations(model, train, micro), *surroundings(train)]
 
 

@@ -8,6 +8,7 @@ from ..device import matmul_peak, working_dtype
 from ..errors import LingloomError
 from ..models.model import ModelSettings
 from ..train.settings import TrainSettings
+from ..train.workers import rows_at_once
 from .band import Band, Term, about, exactly
 from .memory import context_of
 from .rehearse import Standing
@@ -103,7 +104,7 @@ def typical_step(model: ModelSettings, train: TrainSettings, holding: Standing) 
     """A step from arithmetic and the matrix peak alone; nothing is built."""
     context = context_of(model)
     dtype = working_dtype(train.precision)
-    micros = -(-train.batch // train.sequences_at_once(context))
+    micros = -(-train.batch // rows_at_once(model, train, context))
     arithmetic = 3 * holding.flops_per_token * train.batch * context / matmul_peak(dtype)
     usual, least, most = MFU
     layers = int(getattr(model, "layers", 8))

@@ -16,6 +16,7 @@ from ..train.loop import train as run
 from ..train.objectives.objective import objective_of
 from ..train.schedule import ConstantSettings
 from ..train.settings import CheckpointSettings, TrainSettings
+from ..train.workers import rows_at_once
 from .band import Band
 from .memory import context_of, workers
 from .minutes import StepTime
@@ -40,7 +41,7 @@ def probe(
         budget_s: about how long the probe may take.
     """
     context = context_of(model)
-    round_size = train.sequences_at_once(context) * workers(model, train)
+    round_size = rows_at_once(model, train, context) * workers(model, train)
     rounds = ceil(train.batch / round_size)
     if rounds <= 2 or 4 * expected_s < budget_s:
         times = list(_steps(model, train, train.batch, budget_s))
@@ -59,7 +60,7 @@ def probe(
 
 def shortest_probe_s(model: ModelSettings, train: TrainSettings, expected_s: float) -> float:
     """Seconds of the least that can be timed: one micro-batch for each worker."""
-    at_once = train.sequences_at_once(context_of(model)) * workers(model, train)
+    at_once = rows_at_once(model, train, context_of(model)) * workers(model, train)
     return expected_s * min(1.0, at_once / train.batch)
 
 

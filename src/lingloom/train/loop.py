@@ -23,7 +23,7 @@ from .progress import Progress
 from .record import StepRecord
 from .regularise import add_penalties, clip_by_norm, clip_by_value, gradient_norm
 from .settings import TrainSettings
-from .workers import Workers
+from .workers import Workers, rows_at_once
 
 Evaluate = Callable[[NeuralModel], Mapping[str, float]]
 
@@ -147,8 +147,9 @@ class _Loop:
         begun, step, settings = time.perf_counter(), self.now.step, self.settings
         context = batch.context
         self.now.parameters.grad.zero_()
-        batch = self.now.carry(batch)
-        loss_sum, count = self.compute(step, batch, settings.sequences_at_once(context))
+        batch = self.now.begin_step(batch)
+        micro = rows_at_once(self.model.settings, settings, context)
+        loss_sum, count = self.compute(step, batch, micro)
         if not count:
             raise DataError(f"the batch of step {step} has no target to score; look at the data")
         loss, norm = loss_sum / count, self._penalise_and_clip()

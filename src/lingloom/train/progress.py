@@ -21,6 +21,7 @@ from .parameters import Parameters, check_fingerprint
 from .regularise import EarlyStopping, WeightAverage
 from .settings import TrainSettings
 from .state_files import State
+from .statistics import RunningStatistics
 from .workers import worker_count
 
 
@@ -37,6 +38,7 @@ class Progress:
             self.carried = torch.zeros(settings.batch, model.state_width(), device=device)
         dtype = working_dtype(settings.precision, device)
         self.parameters = Parameters(model, dtype, worker_count(model.settings, settings, device))
+        self.statistics = RunningStatistics(model)
         groups, regular = self.parameters.groups, settings.regularise
         self.optimizer = settings.optimizer.build(groups)  # type: ignore[attr-defined]
         self.average = WeightAverage(groups, regular.ema) if regular.ema else None
@@ -50,8 +52,9 @@ class Progress:
         self.ended = ""
         """Why the run is over before its last step; empty while it is not."""
 
-    def carry(self, batch: Rows) -> Rows:
+    def begin_step(self, batch: Rows) -> Rows:
         """`batch` with the state that its rows start from, where one is carried."""
+        self.statistics.remember()
         if self.carried is None or not isinstance(batch, Batch):
             return batch
         if not batch.goes_on:
@@ -59,7 +62,8 @@ class Progress:
         return replace(batch, state=self.carried)
 
     def forget(self) -> None:
-        """Start the next batch from nothing: after a bad one the state may be anything."""
+        """Take back what a bad batch did: it may be anything."""
+        self.statistics.take_back()
         if self.carried is not None:
             self.carried.zero_()
 
@@ -79,6 +83,7 @@ class Progress:
             self.ended = self.early.why()
         if self.early.best_step == self.step:
             self.best.copy_(self.parameters.master)
+            self.statistics.keep_best()
         return bool(self.ended)
 
     def exchange_average(self) -> None:
@@ -91,6 +96,7 @@ class Progress:
         """Make the masters what the run hands over: the best, else the average, else as is."""
         if self.early and self.best is not None and self.early.best_step >= 0:
             self.parameters.master.copy_(self.best)
+            self.statistics.take_best()
         else:
             self.exchange_average()
 
@@ -98,7 +104,7 @@ class Progress:
 
     def state(self) -> State:
         """All of it, for a checkpoint; the tensors are the live ones."""
-        tensors = {"master": self.parameters.master}
+        tensors = {"master": self.parameters.master, **self.statistics.state()}
         tensors |= {f"optimizer/{name}": t for name, t in self.optimizer.state.items()}
         if self.carried is not None:
             tensors["carried"] = self.carried
@@ -154,12 +160,14 @@ class Progress:
         """
         where, tensors = f"checkpoint of step {state.step}", state.tensors
         check_fingerprint(state.numbers["fingerprint"], self.parameters.fingerprint(), where)
+        self.statistics.check(tensors, where)
         owners = [(self.optimizer.state, "optimizer")]
         if self.average and _below("average/", tensors):
             owners.append((self.average.state, "average"))
         for own, name in owners:
             check_state(own, _below(f"{name}/", tensors), name)
         self.parameters.master.copy_(tensors["master"])
+        self.statistics.restore(tensors)
         for own, name in owners:
             for key, tensor in own.items():
                 tensor.copy_(tensors[f"{name}/{key}"])

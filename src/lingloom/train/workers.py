@@ -22,10 +22,15 @@ from .settings import TrainSettings
 
 def worker_count(model: ModelSettings, train: TrainSettings, device: torch.device) -> int:
     """Models that compute gradients side by side; one where random numbers are drawn, for torch has
-    one generator per process."""
+    one generator per process, and where the rows of a batch depend on each other."""
     keys = ("dropout", "dropconnect", "recurrent_dropout")
-    draws = any(getattr(model, key, 0) for key in keys)
-    return train.workers_here() if device.type == "cpu" and not draws else 1
+    alone = model.mixes_rows or any(getattr(model, key, 0) for key in keys)
+    return train.workers_here() if device.type == "cpu" and not alone else 1
+
+
+def rows_at_once(model: ModelSettings, train: TrainSettings, context: int) -> int:
+    """Rows of `context` places in a micro-batch; all of them where they depend on each other."""
+    return train.batch if model.mixes_rows else train.sequences_at_once(context)
 
 
 class Workers:

@@ -85,5 +85,5 @@ def _own_pieces(s: Any) -> Iterator[Piece]:
     """Every tensor under our own name."""
     with torch.device("meta"):
         model = s.build()
-    for name, parameter in model.named_parameters():
-        yield Piece(name, {name: tuple(parameter.shape)})
+    for name, tensor in model.state_dict().items():  # running statistics included
+        yield Piece(name, {name: tuple(tensor.shape)})
