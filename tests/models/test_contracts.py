@@ -31,7 +31,7 @@ MODELS = [
     RNNSettings(vocab=32, context=16, width=20, cell="gru", tied=False, output_bias=True),
     RNNSettings(vocab=32, context=16, layers=1, width=20, cell="elman_sigmoid", embed_width=8),
 ]
-ELSEWHERE = {"bert", "crf", "mlp", "textcnn", "seq2seq", "t5", "transformer", "word2vec"}
+ELSEWHERE = {"bert", "glove", "crf", "mlp", "textcnn", "seq2seq", "t5", "transformer", "word2vec"}
 """Families that do not go on from a text; their promises are tried in files of their own."""
 NEURAL = [settings for settings in MODELS if settings.kind != "ngram"]
 TRANSFORMERS = [settings for settings in NEURAL if settings.kind in ("gpt2", "llama")]

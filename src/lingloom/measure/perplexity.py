@@ -35,7 +35,7 @@ from ..train.objectives.cross_entropy import token_nats
 from .score import Score, Tally, ratio
 
 RAW_BYTE_NATS = math.log(256)
-WORD_VECTORS = ("skip_gram", "cbow")
+WORD_VECTORS = ("skip_gram", "cbow", "co_occurrence")
 """Objectives of which vectors of words are what is wanted."""
 PIECE_BYTES = 4_000_000
 """Text of a stream that is held in memory at once; a single longer document is held whole."""

@@ -12,5 +12,6 @@ MODELS = {
     "crf": "models.crf:CRFSettings",
     "seq2seq": "models.seq2seq:Seq2SeqSettings",
     "t5": "models.t5:T5Settings",
+    "glove": "models.glove:GloVeSettings",
     "word2vec": "models.word2vec:Word2VecSettings",
 }

@@ -3,6 +3,7 @@
 TASKS = {
     "": "embed",
     "cbow": "nearest",
+    "co_occurrence": "nearest",
     "masked_token": "fill",
     "classify": "classify",
     "next_token": "generate",

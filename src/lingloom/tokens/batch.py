@@ -138,3 +138,15 @@ class WordRows(Rows):
     @property
     def tokens(self) -> int:
         return len(self.ids) * self.read
+
+
+@dataclass(frozen=True)
+class WordPairs(Rows):
+    """Pairs of words, and how often each stands near the other: `ids` are (B, 2)."""
+
+    counts: Tensor
+    """(B,) float32, above 0."""
+
+    @property
+    def tokens(self) -> int:
+        return len(self.ids)

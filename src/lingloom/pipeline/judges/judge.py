@@ -18,6 +18,7 @@ Evaluate = Callable[[Any], dict[str, float]]
 
 JUDGES = {
     "cbow": "word_vectors",
+    "co_occurrence": "word_vectors",
     "masked_token": "masked",
     "classify": "told",
     "next_token": "language",

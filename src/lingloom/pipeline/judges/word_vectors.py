@@ -18,6 +18,8 @@ from ..events import Event
 from ..prepare import Data
 from .judge import objective_loss
 
+UNITS = {"co_occurrence": "squared error per pair"}
+"""Of losses that are no chances."""
 SAMPLES = 8
 """Words whose neighbours the report shows."""
 FREQUENT = 100
@@ -60,7 +62,7 @@ def heldout_score(model: Any, recipe: Recipe, data: Data) -> Score:
     score = ratio(
         tally,
         f"held-out loss of {kind}",
-        "nats per target",
+        UNITS.get(kind, "nats per target"),
         resamples=measure.resamples,
         seed=measure.seed,
         fixes=fixes,

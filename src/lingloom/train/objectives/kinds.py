@@ -7,6 +7,7 @@ OBJECTIVES = {
     "masked_token": "train.objectives.masked_token:MaskedTokenSettings",
     "next_token": "train.objectives.next_token:NextTokenSettings",
     "span_corruption": "train.objectives.span_corruption:SpanCorruptionSettings",
+    "co_occurrence": "train.objectives.co_occurrence:CoOccurrenceSettings",
     "skip_gram": "train.objectives.skip_gram:SkipGramSettings",
     "cbow": "train.objectives.cbow:CBOWSettings",
 }
