@@ -47,8 +47,8 @@ class Drawing:
         """A rectangle around the point `at`, with `text` in its middle."""
         x, y = at[0] - size[0] / 2, at[1] - size[1] / 2
         self.parts.append(
-            f'<rect x="{x:.1f}" y="{y:.1f}" width="{size[0]:.1f}" height="{size[1]:.1f}" rx="4"'
-            f' fill="{fill}" stroke="{stroke}"/>'
+            f'<rect x="{x:.1f}" y="{y:.1f}" width="{size[0]:.1f}" height="{size[1]:.1f}"'
+            f' rx="{0 if stroke == "none" else 4}" fill="{fill}" stroke="{stroke}"/>'
         )
         if text:
             self.text((at[0], at[1] + 4.5), text)
