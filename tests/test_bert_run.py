@@ -149,7 +149,7 @@ def test_what_cannot_be_learnt_is_told_before_anything_is_read(folder):
         (["model.head=none"], "with head=none learns nothing"),
         (["train.objective=next_token"], "cannot learn next_token, only masked_token"),
         (["model.head=tag"], "objective tag learns from labels"),
-        (["train.packing=documents"], "train.packing=documents: objective masked_token reads"),
+        (["train.packing=documents"], "train.packing: 'documents' has no effect on objective"),
         (["model.labels=3"], "labels 3 has no effect on head=masked"),
         (
             ["train.objective={kind: masked_token, mask_frac: 0.9, random_frac: 0.2}"],

@@ -51,6 +51,12 @@ class Recipe(Settings):
     @model_validator(mode="after")
     def _sections_fit_together(self) -> Self:
         objective = objective_of(self.model, self.train)  # type: ignore[arg-type]
+        objective.need_effect(self.train)
+        if self.baseline is not None and objective.kind != "next_token":  # type: ignore[attr-defined]
+            raise RecipeError(
+                f"baseline: counts what comes next, and cannot be compared with objective "
+                f"{objective.kind}; leave it out"  # type: ignore[attr-defined]
+            )
         need_labels_in(self.text, objective)
         need_targets_in(self.text, objective)
         if not objective.learns_targets:

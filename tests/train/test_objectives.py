@@ -1,10 +1,15 @@
 """The chunked loss against torch's own."""
 
+import re
+
 import pytest
 import torch
 from torch.nn import functional as F
 
+from lingloom.errors import RecipeError
+from lingloom.loading import load
 from lingloom.models.gpt2 import GPT2Settings
+from lingloom.recipe import Recipe
 from lingloom.tokens.batch import IGNORE, Batch
 from lingloom.train.objectives import cross_entropy
 from lingloom.train.objectives.cross_entropy import next_token, token_nats
@@ -112,3 +117,29 @@ def test_a_model_without_hidden_states_is_scored_by_its_logits():
 
     batch = some_batch(vocab=8)
     torch.testing.assert_close(token_nats(Even(), batch), torch.full((3, 16), 2.0794415))
+
+
+@pytest.mark.parametrize(
+    ("tree", "says"),
+    [
+        (
+            {"model": "word2vec", "train": {"regularise": {"label_smoothing": 0.1}}},
+            "train.regularise.label_smoothing: 0.1 has no effect on objective skip_gram",
+        ),
+        (
+            {"model": "word2vec", "train": {"packing": "documents"}},
+            "train.packing: 'documents' has no effect on objective skip_gram",
+        ),
+        (
+            {"model": "bert", "baseline": "ngram"},
+            "baseline: counts what comes next, and cannot be compared with objective masked_token",
+        ),
+        (
+            {"model": "gpt2", "train": {"objective": "masked_token"}},
+            "model.kind gpt2 cannot learn masked_token, only next_token",
+        ),
+    ],
+)
+def test_what_an_objective_does_not_know_is_refused(tree, says):
+    with pytest.raises(RecipeError, match=re.escape(says)):
+        load(Recipe, {"text": {"read": "x"}, "tokens": {"kind": "words"}, **tree})

@@ -6,7 +6,7 @@ Shapes: B pairs of words, N pairs that are there.
 """
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -30,6 +30,7 @@ HELD = 8192
 class CoOccurrenceSettings(ObjectiveSettings):
     """Foretell the logarithm of how often two words stand near each other."""
 
+    smooths: ClassVar[bool] = False
     kind: Literal["co_occurrence"] = "co_occurrence"
     window: PositiveInt = Field(default=10, le=20)
     """Greatest distance at which two words count, one part in their distance."""

@@ -14,7 +14,6 @@ from pydantic import Field, model_validator
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...errors import RecipeError
 from ...models.bert import Bert
 from ...models.model import ModelSettings
 from ...text.segment import Way
@@ -85,7 +84,6 @@ class MaskedTokenSettings(ObjectiveSettings):
     def order(
         self, reading: Reading, model: ModelSettings, train: TrainSettings, seed: int
     ) -> MaskedOrder:
-        self._need_stream(train)
         return self._rows(reading, model, train.batch, seed, whole=False)
 
     def heldout(self, reading: Reading, model: ModelSettings, batch: int) -> Iterator[Masked]:
@@ -111,7 +109,6 @@ class MaskedTokenSettings(ObjectiveSettings):
     def pretended(
         self, model: ModelSettings, train: TrainSettings, rows: int, context: int
     ) -> Masked:
-        self._need_stream(train)
         chance = torch.Generator().manual_seed(0)
         vocab: int = model.vocab  # type: ignore[attr-defined]
         ids = torch.randint(vocab, (rows, context), generator=chance)
@@ -125,13 +122,6 @@ class MaskedTokenSettings(ObjectiveSettings):
             torch.zeros(rows, dtype=torch.int64) if pairs else None,
             places=torch.arange(most).expand(rows, -1).contiguous(),
         )
-
-    def _need_stream(self, train: TrainSettings) -> None:
-        if train.packing != "stream":
-            raise RecipeError(
-                f"train.packing={train.packing}: objective {self.kind} reads full stretches, or "
-                "pairs within documents where model.head=next_sentence; leave train.packing out"
-            )
 
 
 def masked_nats(

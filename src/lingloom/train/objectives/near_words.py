@@ -9,7 +9,7 @@ Shapes: B stretches, T places each, C width, K words drawn, W window, N blocks o
 """
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field, PositiveInt
@@ -33,6 +33,7 @@ PATH = 24
 class NearWordsSettings(ObjectiveSettings):
     """Word vectors from words that stand near each other."""
 
+    smooths: ClassVar[bool] = False
     window: PositiveInt = Field(default=5, le=100)
     """Most words to either side; each place looks 1 to this many words far."""
     sample: float = Field(default=1e-3, ge=0, le=1)

@@ -4,7 +4,7 @@ Source: Bengio et al. 2003 (A Neural Probabilistic Language Model), section 2, e
 """
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -22,6 +22,7 @@ from .objective import ObjectiveSettings
 class NextTokenSettings(ObjectiveSettings):
     """Predict each token from those before it."""
 
+    packings: ClassVar[tuple[str, ...]] = ("stream", "documents", "carried")
     kind: Literal["next_token"] = "next_token"
 
     def loss(

@@ -32,6 +32,30 @@ class ObjectiveSettings(Settings):
     learns_targets: ClassVar[bool] = False
     """Whether it learns from the targets of texts."""
 
+    smooths: ClassVar[bool] = True
+    """Whether it has labels that can be smoothed."""
+
+    packings: ClassVar[tuple[str, ...]] = ("stream",)
+    """Values of train.packing that it knows."""
+
+    def need_effect(self, train: TrainSettings) -> None:
+        """Refuse what would change nothing.
+
+        Raises:
+            RecipeError: `train` asks for label smoothing or a packing that this does not have.
+        """
+        kind, smoothing = self.kind, train.regularise.label_smoothing  # type: ignore[attr-defined]
+        if smoothing and not self.smooths:
+            raise RecipeError(
+                f"train.regularise.label_smoothing: {smoothing:g} has no effect on objective "
+                f"{kind}, which foretells no label; leave it out"
+            )
+        if train.packing not in self.packings:
+            raise RecipeError(
+                f"train.packing: '{train.packing}' has no effect on objective {kind}, which reads "
+                "rows of its own; leave it out"
+            )
+
     def loss(self, model: Any, rows: Any, label_smoothing: float = 0.0) -> tuple[Tensor, int]:
         """Summed loss in nats, and the number of targets."""
         raise NotImplementedError
