@@ -26,23 +26,7 @@ from lingloom.runs import RunFolder
 from lingloom.settings import Kinds
 from lingloom.tokens.shards import Shards
 
-WORDS = [
-    "the",
-    "cat",
-    "sat",
-    "on",
-    "mat",
-    "saw",
-    "dog",
-    "ran",
-    "猫",
-    "坐",
-    "在",
-    "垫子",
-    "上",
-    "狗",
-    "跑",
-]
+WORDS = ["the", "cat", "sat", "on", "mat", "saw", "dog", "ran", "猫", "坐", "在", "上", "狗", "跑"]
 SMALL = [
     *("tokens.kind=characters", "width=16", "context=32", "batch=4", "text.heldout_frac=0.1"),
     *("decode.max_new_tokens=8", "measure.resamples=50", "text.unit=line"),
