@@ -44,7 +44,7 @@ class Told:
         return np.bincount(pairs, minlength=size * size).reshape(size, size)
 
 
-def scores(
+def label_scores(
     told: Told, *, resamples: int = 1000, seed: int = 0, fixes: Mapping[str, Any] | None = None
 ) -> list[Score]:
     """Accuracy and macro-F1 of the labels; where they mark stretches of words, first F1, precision

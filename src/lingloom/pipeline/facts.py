@@ -8,6 +8,7 @@ from ..loading import to_yaml
 from ..measure.score import Score
 from ..recipe import Recipe
 from ..runs import RunFolder
+from ..train.objectives.objective import objective_of
 from ..trust.facts import (
     Count,
     Curve,
@@ -39,7 +40,7 @@ def report_data(run: RunFolder, recipe: Recipe, data: Data) -> ReportData:
             for who, each in scores.get("scores", {}).items()
         },
         difference=Score.from_json(difference) if difference else None,
-        curve=_curve(log),
+        curve=_curve(log, recipe),
         plan=[PlanRow(**row) for row in run.read_json("outcome.json", [])],
         data=_data(run, data),
         samples=[Sample(**s) for s in run.read_json("samples.json", [])],
@@ -68,8 +69,10 @@ def _model(
     )
 
 
-def _curve(log: list[dict[str, Any]]) -> Curve:
+def _curve(log: list[dict[str, Any]], recipe: Recipe) -> Curve:
+    model: Any = recipe.model
     return Curve(
+        unit=objective_of(model, recipe.train).unit,
         train=[(r["step"], r["loss"]) for r in log if r["loss"] is not None],
         heldout=[(r["step"], r["evaluation"]["loss"]) for r in log if "evaluation" in r],
         lr=[(r["step"], r["lr"]) for r in log if r["lr"] is not None],

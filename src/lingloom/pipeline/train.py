@@ -251,6 +251,7 @@ def _learn(
             "parameters": parameters,
             "steps": settings.steps,
             "step_tokens": batches.at(0).tokens,
+            "unit": objective.unit,
         },
     )
     records = loop.train(

@@ -45,6 +45,7 @@ class Follower:
         self.stopped = False
         self._drawn = 0
         self._steps = 0
+        self._unit = "nats/token"
         self._begun = time.perf_counter()
         self._first = 0
 
@@ -106,7 +107,20 @@ class Follower:
     def _shards_end(self, facts: Any) -> None:
         self._done(f"shards     {facts['tokens']:,} tokens; {time_text(facts['seconds_s'])}")
 
+    def _labels_end(self, facts: Any) -> None:
+        self._done(f"labels     {facts['labels']:,}, one for each {facts['of']}")
+        if unseen := facts["never_learnt"]:
+            told = ", ".join(f"{name} ({n:,})" for name, n in unseen.items())
+            story(f"           in held-out text only, never learnt, always mistaken: {told}")
+
     # ------------------------------------------------------------------ models
+
+    def _model_end(self, facts: Any) -> None:
+        if "vectors" in facts:
+            self._done(
+                f"vectors    {facts['found']:,} of {facts['tokens']:,} tokens are in "
+                f"{facts['vectors']}"
+            )
 
     def _baseline_begin(self, facts: Any) -> None:
         self._over(f"baseline   counting {facts['order']}-grams")
@@ -116,6 +130,7 @@ class Follower:
 
     def _train_begin(self, facts: Any) -> None:
         self._steps, self._begun, self._first = facts["steps"], time.perf_counter(), -1
+        self._unit = facts["unit"]
         story(
             f"train      {facts['kind']}, {count_text(facts['parameters'])} parameters, "
             f"{facts['steps']:,} steps of {facts['step_tokens']:,} tokens"
@@ -131,7 +146,7 @@ class Follower:
         if self._first < 0:
             self._first, self._begun = step, time.perf_counter()
         line = (
-            f"train      step {step:,}/{self._steps:,}  loss {facts['loss']:.3f} nats/token  "
+            f"train      step {step:,}/{self._steps:,}  loss {facts['loss']:.3f} {self._unit}  "
             f"{facts['tokens_per_s']:,.0f} tokens/s  MFU {facts['mfu_frac']:.0%}{self._left(step)}"
         )
         every = max(1, self._steps // self.lines_per_run)

@@ -1,5 +1,6 @@
 """`lingloom measure RUN`: bits per byte and perplexity on the held-out part, or on any text."""
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError, RecipeError
@@ -76,11 +77,7 @@ def run(arguments: list[str]) -> int:
         heldout = open_data(folder).heldout
         measured = perplexity(model.model, heldout, model.tokenizer, settings.measure)
         where = {"text": "the run's held-out documents"}
-    if words.json:
-        answer({**where, "scores": [score.to_json() for score in measured.scores]})
-    else:
-        for score in measured.scores:
-            print(score)
+    _tell(measured.scores, where, words)
     return 0
 
 
@@ -94,21 +91,37 @@ def _by_its_judge(folder: RunFolder, settings: MeasureWords, model: "Model", wor
     from ..pipeline.prepare import open_data
 
     what = f"a {model.model.settings.kind} model that was trained to {model.task}"
+    recipe = load_settings(Recipe, folder.recipe).model_copy(update={"measure": settings.measure})
+    judge = judge_of(recipe)
+    of_text = getattr(judge, "scores_of_text", None)
+    if settings.text.entries and of_text is not None:
+        data, aside = open_data(folder), folder.path / "measured"
+        word_labels = data.label_set is not None and data.label_set.of == "word"
+        with (
+            JsonlSink(aside / "dropped.jsonl") as dropped,
+            JsonlSink(aside / "set_aside.jsonl") as set_aside,
+        ):
+            read = prepare(settings.text, dropped, set_aside, word_labels=word_labels)
+            scores: list[Score] = of_text(recipe, data, model.model, (d for _, d in read))
+        _tell(scores, {"text": settings.text.entries}, words)
+        return
     if settings.text.entries:
         raise RecipeError(
             f"text.read ({COMMAND_LINE}): {what} is measured on the held-out part of its run; "
             "leave text.read out"
         )
-    recipe = load_settings(Recipe, folder.recipe).model_copy(update={"measure": settings.measure})
-    scores_of = getattr(judge_of(recipe), "scores", None)
+    scores_of = getattr(judge, "scores", None)
     if scores_of is None:
         raise RecipeError(
             f"{folder.path}: {what} is measured at the end of its training; see the scores with: "
             f"lingloom show {folder.path}"
         )
-    scores: list[Score] = scores_of(recipe, open_data(folder), model.model)
+    scores = scores_of(recipe, open_data(folder), model.model)
+    _tell(scores, {"text": "the run's held-out documents"}, words)
+
+
+def _tell(scores: Sequence[Score], where: Mapping[str, Any], words: Words) -> None:
     if words.json:
-        where = {"text": "the run's held-out documents"}
         answer({**where, "scores": [score.to_json() for score in scores]})
     else:
         for score in scores:

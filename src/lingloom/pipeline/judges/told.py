@@ -1,19 +1,19 @@
 """A model that tells labels: how often it is right, beside the simplest guess, and what it says."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from ...measure.score import Score
-from ...measure.telling import told_of_rows
-from ...measure.told import Told, label_table
-from ...measure.told import scores as scores_of
+from ...measure.telling import told_of_documents, told_of_rows
+from ...measure.told import Told, label_scores, label_table
 from ...models.model import LabelModel
 from ...models.port import load_model
 from ...recipe import Recipe
 from ...runs import RunFolder
+from ...text.document import Document
 from ...tokens.batch import IGNORE
 from ...tokens.labelled import Labelled
 from ...tokens.spaces import joined
@@ -41,19 +41,14 @@ def heldout_loss(
 def finish(run: RunFolder, recipe: Recipe, data: Data) -> Iterator[Event]:
     """Measure the run's model and the simplest guess on all held-out texts."""
     settings: Any = recipe.model
-    objective = objective_of(settings, recipe.train)
-    assert isinstance(objective, LabelledSettings)
     model: LabelModel = load_model(run.model)
-    rows = objective.rows(data.reading("heldout"), model.settings, recipe.measure.batch)
-    measure, told, found = recipe.measure, dict[str, Told](), dict[str, list[Score]]()
-    fixes = {"split": "heldout", "sha256": data.heldout.sha256, "cut texts": rows.cut_texts}
+    rows = _heldout(recipe, data, model)
+    told, found = dict[str, Told](), dict[str, list[Score]]()
     for who in (_guess_name(data), settings.kind):
         yield Event("measure", "begin", {"who": who, "documents": data.heldout.documents})
         begun = time.perf_counter()
         told[who] = told_of_rows(model, rows) if who == settings.kind else _guessed(data, rows)
-        found[who] = scores_of(
-            told[who], resamples=measure.resamples, seed=measure.seed, fixes=fixes
-        )
+        found[who] = _scored(told[who], recipe, _fixes(data, rows))
         seconds_s = time.perf_counter() - begun
         yield Event("measure", "end", {"who": who, "scores": found[who], "seconds_s": seconds_s})
     ours = told[settings.kind]
@@ -69,6 +64,41 @@ def finish(run: RunFolder, recipe: Recipe, data: Data) -> Iterator[Event]:
     samples = list(_samples(ours, data, rows))
     run.write_json("samples.json", [vars(s) for s in samples])
     yield Event("report", "progress", {"samples": samples})
+
+
+def scores(recipe: Recipe, data: Data, model: LabelModel) -> list[Score]:
+    """What `model` is worth on the run's held-out texts."""
+    rows = _heldout(recipe, data, model)
+    return _scored(told_of_rows(model, rows), recipe, _fixes(data, rows))
+
+
+def scores_of_text(
+    recipe: Recipe, data: Data, model: LabelModel, documents: Iterable[Document]
+) -> list[Score]:
+    """What `model` is worth on other labelled texts.
+
+    Raises:
+        DataError: there is no text, or one without a label that the model knows.
+        ShapeError: a text does not fit the model's context.
+    """
+    labels = data.labels["train"].set
+    return _scored(told_of_documents(model, data.tokenizer, labels, documents), recipe, {})
+
+
+def _heldout(recipe: Recipe, data: Data, model: LabelModel) -> Labelled:
+    settings: Any = recipe.model
+    objective = objective_of(settings, recipe.train)
+    assert isinstance(objective, LabelledSettings)
+    return objective.rows(data.reading("heldout"), model.settings, recipe.measure.batch)
+
+
+def _fixes(data: Data, rows: Labelled) -> dict[str, Any]:
+    return {"split": "heldout", "sha256": data.heldout.sha256, "cut texts": rows.cut_texts}
+
+
+def _scored(told: Told, recipe: Recipe, fixes: Mapping[str, Any]) -> list[Score]:
+    measure = recipe.measure
+    return label_scores(told, resamples=measure.resamples, seed=measure.seed, fixes=fixes)
 
 
 # --------------------------------------------------------------------------- the simplest guess

@@ -1,6 +1,7 @@
 """What the objectives share that learn from labels: each row is a text, read in both directions."""
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 from ...models.model import ModelSettings
 from ...tokens.batch import Passages
@@ -12,6 +13,8 @@ from .objective import ObjectiveSettings
 
 class LabelledSettings(ObjectiveSettings):
     """Learn from labelled texts."""
+
+    unit: ClassVar[str] = "nats/label"
 
     cut: bool = False
     """Read only the beginning of a text that is longer than model.context; else it is refused."""

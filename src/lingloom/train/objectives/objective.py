@@ -26,6 +26,8 @@ Objective = Callable[[Any, Any], tuple[Tensor, int]]
 class ObjectiveSettings(Settings):
     """What is learnt from what."""
 
+    unit: ClassVar[str] = "nats/token"
+    """Of the loss, over its count."""
     labels_of: ClassVar[Literal["", "text", "word"]] = ""
     """What carries a label that is learnt; empty where none is."""
 
