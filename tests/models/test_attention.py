@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from lingloom.models import attention
-from lingloom.models.attention import attend
+from lingloom.models.attention import attend, look
 
 SHAPE = (2, 4, 150, 8)  # B, H, T, D; T is no multiple of a block
 
@@ -72,3 +72,22 @@ def test_one_new_token_sees_everything_held():
     q, k, v = torch.randn(1, 2, 1, 4), torch.randn(1, 2, 9, 4), torch.randn(1, 2, 9, 4)
     wanted = plain(q, k, v, torch.zeros(1, 9))
     torch.testing.assert_close(attend(q, k, v, None, 0.0).double(), wanted, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["fp32", "bf16"])
+def test_looking_at_all_places_is_the_formula_in_both_precisions(dtype):
+    torch.manual_seed(0)
+    q, k, v = (torch.randn(2, 3, T, 8).to(dtype).requires_grad_() for T in (5, 7, 7))
+    mask = torch.zeros(2, 1, 1, 7, dtype=dtype)
+    mask[0, ..., 4:] = -torch.inf
+    found = look(q, k, v, mask)
+    exact = [x.detach().double().requires_grad_() for x in (q, k, v)]
+    scores = exact[0] @ exact[1].transpose(2, 3) / 8**0.5 + mask.double()
+    expected = scores.softmax(-1) @ exact[2]
+    upstream = torch.randn(2, 3, 5, 8)
+    ours = (found, *torch.autograd.grad(found, (q, k, v), upstream.to(dtype)))
+    theirs = (expected, *torch.autograd.grad(expected, exact, upstream.double()))
+    for one, other in zip(ours, theirs, strict=True):
+        tolerance = 1e-5 if dtype == torch.float32 else 2e-2
+        assert (one.double() - other).norm() < tolerance * other.norm()
+    assert bool((torch.autograd.grad(look(q, k, v, mask).sum(), v)[0][0, :, 4:] == 0).all())

@@ -8,7 +8,7 @@ from lingloom.errors import DataError, RecipeError
 from lingloom.text.document import Document
 from lingloom.tokens.batch import IGNORE
 from lingloom.tokens.bytelevel import BytesSettings
-from lingloom.tokens.pairs import Pairs, fitting, ordered_batches, padded_pairs
+from lingloom.tokens.pairs import Pairs, fitting, ordered_batches, padded_pairs, pair_batch
 from lingloom.tokens.reading import Reading
 from lingloom.tokens.shards import Shards
 from lingloom.tokens.write import write_shards
@@ -82,7 +82,7 @@ def test_source_and_target_of_a_row_belong_together(tmp_path):
 
 
 def test_pairs_of_like_length_stand_together(tmp_path):
-    pairs = Pairs(reading(tmp_path, many(4000)), context=40, batch=16, seed=1)
+    pairs = Pairs(reading(tmp_path, many(1500)), context=40, batch=16, seed=1)
     found = [pairs.at(step) for step in range(int(pairs.steps_per_epoch))]
     places = sum(rows.tokens for rows in found)
     tokens = sum(rows.scored() + int(rows.source_seen.sum()) for rows in found)
@@ -120,10 +120,17 @@ def test_when_no_pair_fits_the_least_that_would_is_named(tmp_path):
         Pairs(stored, 8, 2, seed=0, unfit="leave_out")
 
 
-def test_ordered_batches_hold_every_pair_once_or_as_many_as_asked_for(tmp_path):
+def test_ordered_batches_hold_every_pair_once_long_and_short_ones_mixed(tmp_path):
     stored = reading(tmp_path, many(100))
     found = fitting(stored, 40)
-    every = [i for _, rows in ordered_batches(stored, found, 8) for i in rows.tolist()]
-    assert sorted(every) == list(range(100))
-    some = [i for _, rows in ordered_batches(stored, found, 8, most=10) for i in rows.tolist()]
-    assert sorted(some) == list(range(0, 100, 10))
+    batches = list(ordered_batches(stored, found, 8))
+    assert sorted(i for _, rows in batches for i in rows.tolist()) == list(range(100))
+    widths = [rows.context for rows, _ in batches]
+    assert widths != sorted(widths, reverse=True)
+    assert all(torch.equal(rows.ids, pair_batch(stored, some).ids) for rows, some in batches)
+
+
+def test_some_pairs_are_spread_evenly_over_all(tmp_path):
+    found = fitting(reading(tmp_path, many(100)), 40)
+    assert found.spread(10).chosen.tolist() == list(range(0, 100, 10))
+    assert found.spread(1000).chosen.tolist() == list(range(100))

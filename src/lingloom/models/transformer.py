@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from ..errors import ShapeError
 from ..tokens.batch import PairBatch
-from .attention import attend
+from .attention import attend, look
 from .layers import Cache, check_length
 from .model import ModelSettings, PairModel, need_vocab
 
@@ -119,10 +119,11 @@ class SelfAttention(nn.Module):
         self.qkv = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
 
-    def project(self, x: Tensor) -> tuple[Tensor, ...]:
+    def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values, (B, H, T, D) each."""
         qkv = self.qkv(x).view(*x.shape[:2], 3, self.heads, -1)
-        return tuple(part.transpose(1, 2) for part in qkv.unbind(2))
+        q, k, v = (part.transpose(1, 2) for part in qkv.unbind(2))
+        return q, k, v
 
     def join(self, y: Tensor) -> Tensor:
         """What the heads say together: (B, H, T, D) -> (B, T, C)."""
@@ -147,7 +148,7 @@ class CrossAttention(nn.Module):
 
     def forward(self, x: Tensor, held: tuple[Tensor, Tensor], mask: Tensor) -> Tensor:
         q = self.q(x).view(*x.shape[:2], self.heads, -1).transpose(1, 2)  # (B, H, T, D)
-        y = F.scaled_dot_product_attention(q, *held, mask)
+        y = look(q, *held, mask)
         return self.out(y.transpose(1, 2).flatten(2))
 
 
@@ -186,11 +187,10 @@ class EncoderBlock(nn.Module):
         self.around1, self.around2 = Around(settings), Around(settings)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        def look(x: Tensor) -> Tensor:
-            q, k, v = self.attention.project(x)
-            return self.attention.join(F.scaled_dot_product_attention(q, k, v, mask))
+        def look_around(x: Tensor) -> Tensor:
+            return self.attention.join(look(*self.attention.project(x), mask))
 
-        return self.around2(self.around1(x, look), self.ff)
+        return self.around2(self.around1(x, look_around), self.ff)
 
 
 class DecoderBlock(nn.Module):

@@ -27,17 +27,28 @@ class Translation:
 
 
 def translate(
-    model: PairModel, tokenizer: Tokenizer, texts: Sequence[str], settings: DecodeSettings
+    model: PairModel,
+    tokenizer: Tokenizer,
+    texts: Sequence[str],
+    settings: DecodeSettings,
+    ids: Sequence[Sequence[int]] | None = None,
 ) -> list[Translation]:
     """What the model writes for each of `texts`, in their order.
+
+    Args:
+        model: is put into evaluation mode.
+        tokenizer: the one that the model was trained with.
+        texts: the sources.
+        settings: how a target is chosen.
+        ids: those of `texts`, where they are known already.
 
     Raises:
         DataError: a text is empty.
         ShapeError: a text, with its END, is longer than the model's context.
     """
-    sources = [tokenizer.encode(text) for text in texts]
-    for i, ids in enumerate(sources):
-        if not ids:
+    sources = [list(one) for one in ids] if ids else [tokenizer.encode(text) for text in texts]
+    for i, one in enumerate(sources):
+        if not one:
             raise DataError(f"text {i}: is empty, and nothing can be written for it; leave it out")
     found: dict[int, Translation] = {}
     order = sorted(range(len(texts)), key=lambda i: -len(sources[i]))

@@ -8,7 +8,7 @@ A source is followed by END, and a target is written behind END and ends with it
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -36,10 +36,13 @@ class Fitting:
     lengths: np.ndarray
     """(pairs, 2) int64: tokens of the source and of the target, END included, of all pairs."""
 
-    @property
-    def left_out(self) -> int:
-        """Pairs that are not read."""
-        return len(self.lengths) - len(self.chosen)
+    left_out: int
+    """Pairs that are not read, for they are unfit."""
+
+    def spread(self, count: int) -> "Fitting":
+        """`count` of the chosen pairs, evenly spread over all of them; all, if they are fewer."""
+        count = min(count, len(self.chosen))
+        return replace(self, chosen=self.chosen[np.arange(count) * len(self.chosen) // count])
 
 
 def fitting(reading: Reading, context: int, unfit: Unfit = "refuse") -> Fitting:
@@ -58,7 +61,7 @@ def fitting(reading: Reading, context: int, unfit: Unfit = "refuse") -> Fitting:
     assert targets.documents == texts.documents
     lengths = np.stack([np.diff(texts.starts()), np.diff(targets.starts())], axis=1)
     fits = np.all((lengths > 1) & (lengths <= context), axis=1)
-    found = Fitting(np.flatnonzero(fits), lengths)
+    found = Fitting(np.flatnonzero(fits), lengths, int(len(fits) - fits.sum()))
     if unfit == "refuse" and found.left_out:
         raise DataError(_refusal(texts, found, int(np.argmin(fits)), context))
     if not len(found.chosen):
@@ -142,23 +145,17 @@ def by_length(chosen: np.ndarray, lengths: np.ndarray) -> np.ndarray:
 
 
 def ordered_batches(
-    reading: Reading, found: Fitting, batch: int, most: int | None = None
+    reading: Reading, found: Fitting, batch: int
 ) -> Iterator[tuple[PairBatch, np.ndarray]]:
-    """Pairs in batches, each once, with the index of each row's pair.
+    """All pairs that fit, each once, in batches of like length: rows, and the pair of each row.
 
-    Args:
-        reading: texts and their targets.
-        found: which of them are read.
-        batch: pairs at once.
-        most: only so many of them, spread evenly over all; None: all.
+    Batches of a pool come in a shuffled order, so that the first few of them are like the rest.
     """
-    chosen = found.chosen
-    if most is not None and most < len(chosen):
-        chosen = chosen[np.arange(most) * len(chosen) // most]
-    for pool in range(0, len(chosen), POOL * batch):
-        rows = by_length(chosen[pool : pool + POOL * batch], found.lengths)
-        for start in range(0, len(rows), batch):
-            some = rows[start : start + batch]
+    for pool in range(0, len(found.chosen), POOL * batch):
+        rows = by_length(found.chosen[pool : pool + POOL * batch], found.lengths)
+        count = -(-len(rows) // batch)
+        for place in permute(np.arange(count), count, pool).tolist():
+            some = rows[place * batch : (place + 1) * batch]
             yield pair_batch(reading, some), some
 
 
