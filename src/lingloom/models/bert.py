@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from ..errors import ShapeError
 from ..tokens.batch import Passages
 from ..tokens.tokenizer import Tokenizer, signs
+from .attention import look
 from .layers import check_length
 from .model import LabelModel, ModelSettings, need_labels, need_vocab
 from .start import start_from
@@ -129,7 +130,7 @@ class Attention(nn.Module):
         qkv = self.qkv(x).view(B, T, 3, self.heads, C // self.heads)
         q, k, v = (part.transpose(1, 2) for part in qkv.unbind(2))  # each (B, H, T, D), not copied
         rate = self.dropout if self.training else 0.0
-        y = F.scaled_dot_product_attention(q, k, v, mask, rate)  # (B, H, T, D)
+        y = look(q, k, v, mask, rate)  # (B, H, T, D)
         return self.out(y.transpose(1, 2).reshape(B, T, C))
 
 
