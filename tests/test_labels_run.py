@@ -1,0 +1,217 @@
+"""Labels from text to answers: texts told apart, words told apart, asked and measured."""
+
+import json
+import random
+
+import pytest
+
+import lingloom
+from lingloom.cli import main
+from lingloom.errors import DataError, RecipeError, ShapeError
+from lingloom.runs import RunFolder
+
+TRAIN = ["train.steps=60", "train.batch=16", "train.eval_every=20", "train.lr=1e-2"]
+
+
+def mails(n, seed=0):
+    chance = random.Random(seed)
+    for _ in range(n):
+        label = chance.choice(["ham", "spam"])
+        word = {"ham": "lunch", "spam": "prize"}[label]
+        words = [
+            chance.choice(["you", "me", "now", "the", "we"]) for _ in range(chance.randint(2, 9))
+        ]
+        words.insert(chance.randrange(len(words)), word)
+        yield label, " ".join(words)
+
+
+def sentences(n, seed=0):
+    chance = random.Random(seed)
+    for _ in range(n):
+        words = [(w, "O") for w in chance.choices("abcdef", k=chance.randint(2, 6))]
+        at = chance.randrange(len(words))
+        words[at:at] = [("X", "B-PER"), (chance.choice("abc"), "I-PER")]
+        yield words
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    found = tmp_path_factory.mktemp("labels")
+    rows = [f"{label}\t{text}\n" for label, text in mails(300)]
+    (found / "mails.tsv").write_text("".join(rows))
+    blocks = ["".join(f"{w}\t{t}\n" for w, t in words) for words in sentences(200)]
+    (found / "names.conll").write_text("\n".join(blocks))
+    (found / "mails.yaml").write_text(
+        f"""text:
+  {{read: {found}/mails.tsv, field: 2, label_field: 1, heldout_frac: 0.2, dedup: false}}
+tokens: {{kind: words}}
+model: {{kind: textcnn, width: 8, filters: 4, context: 16, dropout: 0}}
+out: {found}/mails
+"""
+    )
+    (found / "names.yaml").write_text(
+        f"""text: {{read: {found}/names.conll, label_field: 2, heldout_frac: 0.2, dedup: false}}
+tokens: {{kind: bytes}}
+model: {{kind: crf, width: 8, embed_width: 8, context: 32, dropout: 0, constraint: bio}}
+out: {found}/names
+"""
+    )
+    return found
+
+
+@pytest.fixture(scope="module")
+def mail_run(folder):
+    lingloom.run(folder / "mails.yaml", *TRAIN)
+    return RunFolder(folder / "mails")
+
+
+@pytest.fixture(scope="module")
+def name_run(folder):
+    lingloom.run(folder / "names.yaml", *TRAIN, "train.steps=120")
+    return RunFolder(folder / "names")
+
+
+def values(run, who):
+    return {score["name"]: score["value"] for score in run.read_json("scores.json")["scores"][who]}
+
+
+def test_texts_are_told_apart_better_than_by_guessing(mail_run):
+    scores = mail_run.read_json("scores.json")
+    guess, model = scores["scores"]
+    assert guess.startswith("always '")
+    assert model == "textcnn"
+    assert values(mail_run, "textcnn")["accuracy"] > 0.95 > values(mail_run, guess)["accuracy"]
+    assert scores["confusion"]["labels"] == ["ham", "spam"]
+    held = mail_run.read_json("data/figures.json")["kept"]["heldout"]
+    assert sum(map(sum, scores["confusion"]["rows"])) == held
+    assert mail_run.read_json("samples.json")
+    assert "nats/label" in mail_run.report.read_text("utf-8")
+
+
+def test_words_are_told_apart_better_than_each_by_itself(name_run):
+    found = values(name_run, "crf")
+    assert found["entity F1"] > 0.9
+    assert values(name_run, "each word's usual label")["entity F1"] < 0.7
+    assert set(found) == {"entity F1", "entity precision", "entity recall", "accuracy", "macro-F1"}
+
+
+def test_the_recipe_of_a_run_names_the_labels_it_found(mail_run, name_run):
+    recipes = [lingloom.loading.read_tree(run.recipe)["model"] for run in (mail_run, name_run)]
+    assert recipes[0]["labels"] == 2
+    assert recipes[1]["labels"] == 3
+    assert recipes[1]["label_names"] == ["B-PER", "I-PER", "O"]
+
+
+def test_a_run_that_is_stopped_goes_on_to_the_same_bits(folder, mail_run):
+    words = [*TRAIN, f"out={folder}/again"]
+    run, events = lingloom.api.begin(folder / "mails.yaml", words, stop=lambda: True)
+    list(events)
+    assert run.read_json("run.json")["state"] == "stopped"
+    lingloom.run(folder / "again")
+    losses = [[r["loss"] for r in each.read_log() if r["loss"]] for each in (run, mail_run)]
+    assert losses[0] == losses[1]
+
+
+def test_models_are_asked_from_python(mail_run, name_run):
+    model = lingloom.load(mail_run.path)
+    assert model.classify("you now prize me") == "spam"
+    assert model.classify(["we lunch now", "the prize"]) == ["ham", "spam"]
+    (found,) = model.classified(["the prize"])
+    assert list(found.chances) == ["spam", "ham"]
+    assert sum(found.chances.values()) == pytest.approx(1)
+    model = lingloom.load(name_run.path)
+    expected = [("a", "O"), ("X", "B-PER"), ("a", "I-PER"), ("b", "O")]
+    assert model.tag("a X a b") == expected
+    (found,) = model.tagged([["a", "X", "a", "b"]])
+    assert [(w.word, w.label) for w in found.words] == expected
+    assert [(s.text, s.kind, s.start, s.stop) for s in found.stretches] == [("X a", "PER", 1, 3)]
+
+
+def test_what_models_cannot_be_asked_is_refused(mail_run, name_run):
+    model = lingloom.load(mail_run.path)
+    with pytest.raises(RecipeError, match="trained to classify cannot tag; ask it by .classify"):
+        model.tag("a")
+    with pytest.raises(DataError, match="the text is empty, so there is nothing to tell of it"):
+        model.classify(" ")
+    with pytest.raises(
+        ShapeError, match=r"17 tokens do not fit model.context 16; shorten the text"
+    ):
+        model.classify("me " * 17)
+    with pytest.raises(DataError, match="'a b' is given as one word and is none"):
+        lingloom.load(name_run.path).tagged([["a b"]])
+    (name_run.model / "labels.json").rename(name_run.model / "aside.json")
+    with pytest.raises(DataError, match=r"labels.json: no such file, so nothing says what"):
+        lingloom.load(name_run.path).tag("a")
+    (name_run.model / "aside.json").rename(name_run.model / "labels.json")
+
+
+def test_answers_on_the_command_line(mail_run, name_run, capsys):
+    assert main(["ask", str(mail_run.path), "the prize"]) == 0
+    out, err = capsys.readouterr()
+    assert out == "spam\n"
+    assert err.startswith("spam ")
+    assert main(["ask", str(mail_run.path), "the prize", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["label"] == "spam"
+    assert set(found["chances"]) == {"ham", "spam"}
+    assert main(["ask", str(name_run.path), "a X b"]) == 0
+    out, err = capsys.readouterr()
+    assert out == "a\tO\nX\tB-PER\nb\tI-PER\n"
+    assert err == "PER: X b\n"
+    assert main(["ask", str(name_run.path), "a X b", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [w["label"] for w in found["words"]] == ["O", "B-PER", "I-PER"]
+    assert found["stretches"] == [{"text": "X b", "kind": "PER", "start": 1, "stop": 3}]
+
+
+def test_runs_are_measured_and_proved(mail_run, name_run, folder, capsys):
+    assert main(["measure", str(mail_run.path), "--json"]) == 0
+    scores = json.loads(capsys.readouterr().out)["scores"]
+    assert scores == mail_run.read_json("scores.json")["scores"]["textcnn"]
+    other = folder / "other.tsv"
+    other.write_text("".join(f"{label}\t{text}\n" for label, text in mails(40, seed=9)))
+    assert main(["measure", str(mail_run.path), f"text.read={other}", "--json"]) == 0
+    accuracy = json.loads(capsys.readouterr().out)["scores"][0]
+    assert (accuracy["name"], accuracy["n"]) == ("accuracy", 40)
+    assert accuracy["value"] > 0.95
+    other.write_text("eggs\twe lunch\n")
+    assert main(["measure", str(mail_run.path), f"text.read={other}"]) == 1
+    assert "label 'eggs' is not one of 'ham', 'spam'; correct it" in capsys.readouterr().err
+    conll = folder / "names.conll"
+    assert main(["measure", str(name_run.path), f"text.read={conll}", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["scores"][0]["value"] > 0.9
+    for run in (mail_run, name_run):
+        assert main(["show", str(run.path), "batch"]) == 0
+        proofs = list(lingloom.prove(run.path))
+        assert len(proofs) >= 3
+        assert all(proof.passed for proof in proofs)
+
+
+def test_text_without_labels_is_refused_before_it_is_read(folder):
+    with pytest.raises(RecipeError) as error:
+        lingloom.run(folder / "mails.yaml", "text.label_field=")
+    assert (
+        "text.label_field: objective classify learns from labels, and no field is named; set "
+        "text.label_field to the field that holds them, one for the whole text; or see "
+        "text.label_from" in str(error.value)
+    )
+    with pytest.raises(RecipeError) as error:
+        lingloom.run(folder / "mails.yaml", "model.kind=gpt2", "out=none")
+    assert "text.label_field: objective next_token learns from no labels" in str(error.value)
+
+
+def test_numbers_of_labels_that_are_not_the_datas_are_refused(folder):
+    with pytest.raises(RecipeError, match=r"model.labels: 3, but the text has 2 labels \('ham'"):
+        lingloom.run(folder / "mails.yaml", "model.labels=3", f"out={folder}/three", *TRAIN)
+
+
+def test_a_label_of_held_out_text_alone_is_told_and_never_right(folder, capsys):
+    rows = [f"{label}\t{text}\n" for label, text in mails(60, seed=3)]
+    (folder / "few.tsv").write_text("".join(rows))
+    (folder / "held.tsv").write_text("ham\tlunch me\nscam\tlunch prize\n")
+    words = [f"text.read={folder}/few.tsv", f"text.heldout={folder}/held.tsv"]
+    words += [f"out={folder}/held", "text.heldout_frac=0", "train.steps=2"]
+    assert main(["train", str(folder / "mails.yaml"), *words]) == 0
+    assert "never learnt, always mistaken: scam (1)" in capsys.readouterr().err
+    table = RunFolder(folder / "held").read_json("scores.json")["labels"]
+    assert table["scam"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "n": 1}
