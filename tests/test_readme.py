@@ -111,6 +111,10 @@ def test_every_command_of_the_readme_runs(here):
             rest += ["train.steps=2", "train.batch=2", "train.eval_every=0"]
         if verb == "clean":  # rules that so small a text passes
             rest += ["filters=[]", "dedup.near=false", "dedup.audit=false", "workers=1"]
+        if verb == "ladder":
+            rest += ["rungs=[1-gram, elman]", "width=16", "context=16", "budget=9s"]
+            rest += ["tokens={kind: bpe, vocab: 280}", "text.heldout_frac=0.1"]
+            rest += ["measure.resamples=20", "decode.max_new_tokens=3"]
         if verb == "train" and rest[0].startswith("recipes/"):
             rest += [*SHRUNK["char_gpt"], "train.batch=2", "train.steps=3", "text.max_chars=200"]
         assert main([verb, *rest]) == 0, " ".join(words)
