@@ -16,8 +16,10 @@ from .measure.perplexity import MeasureSettings, perplexity
 from .measure.score import Score
 from .models.arpa import write_arpa
 from .models.decode import DecodeSettings, Stream
+from .models.given_vectors import named_vectors
 from .models.ngram import NGram
 from .models.port import load_model, save_model
+from .models.vector_files import is_vector_file, write_vectors
 from .pipeline import train as pipeline
 from .pipeline.estimate import plan_recipe
 from .pipeline.events import Event
@@ -240,7 +242,8 @@ class Model:
 
     def export(self, folder: str | Path) -> None:
         """Write a Hugging Face folder that transformers opens as it is; or an ARPA file, where the
-        model is an n-gram and `folder` ends in .arpa or .arpa.gz.
+        model is an n-gram and `folder` ends in .arpa or .arpa.gz; or the vectors of its tokens,
+        where `folder` ends in .txt, .vec or .bin (see `models/vector_files.py`).
 
         Raises:
             RunError: the folder cannot be written, or holds something other than a model.
@@ -249,6 +252,9 @@ class Model:
         if target.name.endswith((".arpa", ".arpa.gz")) and isinstance(self.model, NGram):
             names = [self.tokenizer.token_of(i) for i in range(self.tokenizer.vocab)]
             write_arpa(self.model, names, target, unknown=self.tokenizer.unknown)
+            return
+        if is_vector_file(target):
+            write_vectors(target, *named_vectors(self.model, self.tokenizer))
             return
         if target.is_dir() and any(target.iterdir()) and not (target / "config.json").is_file():
             raise RunError(f"{target}: holds other files; export to a new folder")

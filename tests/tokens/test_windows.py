@@ -47,7 +47,7 @@ def test_windows_never_cross_documents(words):
     rows = next(iter(reader_of(words, "heldout").all(4)))
     a, b, c, d = (tokenizer.id_of(word) for word in "abcd")
     assert rows.ids.tolist() == [[a, b, c, d]]  # the unknown word is left out, its place closed
-    assert rows.places.tolist() == [[0, 1, 2, 3 + 2]]  # a gap of one window between documents
+    assert rows.place.tolist() == [[0, 1, 2, 3 + 2]]  # a gap of one window between documents
     assert rows.tokens == 16
 
 

@@ -40,7 +40,7 @@ def rows_of(softmax, T=70, window=3):
 
 def pairs_of(rows):
     """(row, place, place in its window) of every pair."""
-    for b, row in enumerate(rows.places.tolist()):
+    for b, row in enumerate(rows.place.tolist()):
         for i, place in enumerate(row):
             for j, other in enumerate(row):
                 if 0 < abs(place - other) <= int(rows.reach[b, i]):

@@ -12,9 +12,12 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
+from torch import nn
+
 from ..device import peak_memory_bytes, release_memory, seed_all
 from ..errors import RecipeError, RunError
 from ..loading import load, to_yaml
+from ..models.given_vectors import fill
 from ..models.model import NeuralModel
 from ..models.ngram import NGram
 from ..models.port import save_model
@@ -230,6 +233,24 @@ def order_of(recipe: Recipe, data: Data) -> Order:
     return objective.order(data.reading("train"), model, recipe.train, recipe.seed)
 
 
+def _begin(model: NeuralModel, embed_from: str, tokenizer: Tokenizer) -> Mapping[str, Any]:
+    """Let `model` start from what was learnt before; facts of it.
+
+    Raises:
+        RecipeError: the model has no embedding, or one of another width.
+    """
+    begun = model.begin(tokenizer)
+    if not embed_from:
+        return begun
+    embed = getattr(model, "embed", None)
+    if begun or not isinstance(embed, nn.Embedding):
+        why = "starts from what its settings name" if begun else "has no input embedding"
+        raise RecipeError(
+            f"train.embed_from: this {model.settings.kind} {why}; leave train.embed_from out"
+        )
+    return fill(embed, tokenizer, embed_from, "train.embed_from")
+
+
 def _learn(
     run: RunFolder, recipe: Recipe, data: Data, stop: Callable[[], bool]
 ) -> Generator[Event, None, bool]:
@@ -237,7 +258,7 @@ def _learn(
     settings = recipe.train
     seed_all(recipe.seed, "weights")
     model: NeuralModel = recipe.model.build()  # type: ignore[attr-defined]
-    if begun := model.begin(data.tokenizer):
+    if begun := _begin(model, settings.embed_from, data.tokenizer):
         run.note(begun_from=begun)
         yield Event("model", "end", begun)
     objective, batches = objective_of(model.settings, settings), order_of(recipe, data)

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DataError, RecipeError
+from ..errors import DataError
+from ..models.given_vectors import named_vectors
 from ..tokens.tokenizer import Tokenizer
 
 SPELLINGS = 3
@@ -66,41 +67,12 @@ class WordVectors:
 
 
 def word_vectors(model: Any, tokenizer: Tokenizer) -> WordVectors:
-    """The vectors of a model's tokens, by their names: those it was made for, or else its input
-    embedding. Special tokens are left out.
+    """The vectors of a model's tokens, by their names; special tokens are left out.
 
     Raises:
         RecipeError: the model has none.
     """
-    vectors = token_vectors(model)
-    special = {i for i in (tokenizer.end, tokenizer.unknown) if i is not None}
-    ids = [i for i in range(tokenizer.vocab) if i not in special]
-    return WordVectors([named(tokenizer, i) for i in ids], vectors[ids])
-
-
-def token_vectors(model: Any) -> np.ndarray:
-    """A vector for each token id, (V, C) float32.
-
-    Raises:
-        RecipeError: the model has none.
-    """
-    own = getattr(model, "word_vectors", None)
-    embed = getattr(model, "embed", None)
-    table = own() if own else getattr(embed, "weight", None)
-    if table is None:
-        raise RecipeError(
-            f"model.kind {model.settings.kind} has no vectors of tokens; ask a run of another "
-            "kind, such as word2vec"
-        )
-    found: np.ndarray = table.detach().float().cpu().numpy()
-    return found
-
-
-def named(tokenizer: Tokenizer, index: int) -> str:
-    """How a token is written where words are listed: its text, or its name where that is no text of
-    its own, such as a part of a character."""
-    text = tokenizer.decode([index])
-    return text if text and "\ufffd" not in text else tokenizer.token_of(index)
+    return WordVectors(*named_vectors(model, tokenizer))
 
 
 def nearest(vectors: WordVectors, words: str, count: int = 10) -> list[Near]:

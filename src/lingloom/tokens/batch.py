@@ -122,7 +122,7 @@ class Passages(Rows):
 class WordRows(Rows):
     """Running text as word vectors are learnt from it: each place a word, and how far it looks."""
 
-    places: Tensor
+    place: Tensor
     """(B, T) int64: the place of each word; two words of a document are as far apart as their
     places, words of different documents farther than any window reaches."""
     reach: Tensor

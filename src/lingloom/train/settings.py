@@ -92,6 +92,9 @@ class TrainSettings(Settings):
     before stopped, from the state it left (truncated back-propagation; recurrent families only)."""
     objective: Annotated[AnyKind | None, Kinds(OBJECTIVES)] = None
     """What is learnt; null: what the model's family learns by default."""
+    embed_from: str = ""
+    """Vectors that the model's input embedding starts from, matched by the names of tokens: a file
+    as word2vec or GloVe writes it, or a run; other tokens start as ever. Empty: none."""
     optimizer: Annotated[AnyKind, _OPTIMIZER] = Field(default_factory=_OPTIMIZER.build_default)
     """How gradients change weights."""
     schedule: Annotated[AnyKind, _SCHEDULE] = Field(default_factory=_SCHEDULE.build_default)

@@ -15,8 +15,10 @@ def run(arguments: list[str]) -> int:
 
     target = Path(words.names[1])
     load(words.names[0]).export(target)
-    if target.is_file():
+    if target.is_file() and ".arpa" in target.suffixes:
         story(f"{target}: written; KenLM and SRILM read it")
+    elif target.is_file():
+        story(f"{target}: written, in the format of word2vec; gensim reads it")
     elif words.json:
         answer({"folder": str(target), "files": sorted(p.name for p in target.iterdir())})
     else:

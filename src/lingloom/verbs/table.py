@@ -15,6 +15,6 @@ VERBS = {
     "measure": ("RUN [key=value ...]", "perplexity and bits per byte of any text · 评测"),
     "show": ("RUN|CORPUS [VIEW] [key=value ...]", "what the model saw, what was dropped · 查看"),
     "prove": ("RUN", "self-tests on this very run, with the numbers · 自证"),
-    "export": ("RUN DIR", "a Hugging Face folder that transformers opens · 导出"),
+    "export": ("RUN DIR|FILE", "a Hugging Face folder, or vectors.txt or .bin · 导出"),
     "doctor": ("", "what is installed, what is missing, how to mend it · 体检"),
 }

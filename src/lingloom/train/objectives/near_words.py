@@ -95,7 +95,7 @@ def blocks(values: Tensor, window: int, filler: float = 0) -> tuple[Tensor, Tens
 def near(rows: WordRows, window: int) -> Tensor:
     """Whether each place of the surroundings stands in the window of each place of a block, (B, N,
     S, S + 2 W) bool."""
-    place, around = blocks(rows.places, window, filler=-(1 << 40))
+    place, around = blocks(rows.place, window, filler=-(1 << 40))
     reach, _ = blocks(rows.reach, window)
     distance = (place[..., None] - around[:, :, None]).abs()
     return (distance > 0) & (distance <= reach[..., None])

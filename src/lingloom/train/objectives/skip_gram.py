@@ -43,7 +43,7 @@ class SkipGramSettings(NearWordsSettings):
 def seen_from(rows: WordRows, window: int) -> Tensor:
     """Whether the place t + q - W looks as far as t, (B, T, 2 W + 1) bool."""
     sides = (window, window)
-    places = F.pad(rows.places, sides, value=-(1 << 40)).unfold(1, 2 * window + 1, 1)
+    places = F.pad(rows.place, sides, value=-(1 << 40)).unfold(1, 2 * window + 1, 1)
     reach = F.pad(rows.reach, sides).unfold(1, 2 * window + 1, 1)
-    distance = (rows.places[..., None] - places).abs()
+    distance = (rows.place[..., None] - places).abs()
     return (distance > 0) & (distance <= reach)
