@@ -11,6 +11,7 @@ from ..plan.plan import Limits, Plan, make_plan
 from ..recipe import Recipe
 from ..runs import RunFolder
 from ..text.estimate import text_bytes
+from ..text.read import documents
 from ..tokens.open import StoredSettings, open_tokenizer
 from ..train.objectives.objective import objective_of
 from .prepare import Data
@@ -19,6 +20,8 @@ EVALUATION_TOKENS = 1 << 16
 """Held-out tokens behind each point of the curve; the final scores use all of them."""
 VOCAB = {"bytes": 257, "characters": 4000, "words": 30000, "pixels": 257}
 """Supposed size of a vocabulary that only the text decides."""
+SAMPLE_BYTES = 4_000_000
+"""Of the beginning of the text, which tell how long its pairs are."""
 LABELS = 10
 """The same for a number of labels."""
 
@@ -33,7 +36,10 @@ def plan_recipe(recipe: Recipe, *, probe_s: float = 5.0) -> Plan:
     model, baseline = (_with_vocab(m, vocab) for m in (recipe.model, recipe.baseline))
     model = _with_labels(model, recipe)
     limits = Limits.here(Path(recipe.out or "."))
-    return make_plan(model, recipe.train, figures, limits, baseline=baseline, probe_s=probe_s)
+    row = _usual_row(recipe, figures)
+    return make_plan(
+        model, recipe.train, figures, limits, baseline=baseline, probe_s=probe_s, row=row
+    )
 
 
 def figures_of(recipe: Recipe) -> TextFigures:
@@ -48,6 +54,22 @@ def figures_of(recipe: Recipe) -> TextFigures:
         per = rates.bytes_per_token
         rates = replace(rates, bytes_per_token=Band(per.value, per.low, 2 * per.high))
     return TextFigures(size * (1 - held), size * held, eval_tokens=EVALUATION_TOKENS, rates=rates)
+
+
+def _usual_row(recipe: Recipe, figures: TextFigures) -> int:
+    """Tokens of the longer side of a pair, END included, on average over the first pairs of the
+    text; 0 where rows fill the context, or the text can be read but once."""
+    model: Any = recipe.model
+    if objective_of(model, recipe.train).fills or "-" in recipe.text.entries:
+        return 0
+    read = rows = longer = 0
+    for document in documents(recipe.text, lambda record: None):
+        sides = len(document.text.encode()), len(str(document.meta.get("target", "")).encode())
+        read, rows, longer = read + sum(sides), rows + 1, longer + max(sides)
+        if read > SAMPLE_BYTES:
+            break
+    tokens = longer / rows / figures.rates.bytes_per_token.value
+    return min(int(model.context), round(tokens) + 1)
 
 
 def vocab_of(recipe: Recipe) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 from ..device import available_memory_bytes
 from ..errors import RunError
 from ..models.model import ModelSettings
+from ..train.objectives.objective import objective_of
 from ..train.settings import TrainSettings
 from . import disk, fit, memory, minutes
 from .band import Band, Term, largest, total
@@ -122,6 +123,7 @@ def make_plan(
     baseline: ModelSettings | None = None,
     probe_s: float = 5.0,
     step: StepTime | None = None,
+    row: int = 0,
 ) -> Plan:
     """What a run takes, before its first step.
 
@@ -134,6 +136,8 @@ def make_plan(
         probe_s: seconds to spend on timing real steps; 0 plans from arithmetic alone, with a wider
             band. Nothing is built or timed when the run is refused.
         step: what `step_time` has told already; then nothing is timed.
+        row: places of a usual row, where rows do not fill the model's context; 0: they do. Memory
+            is planned for full ones all the same.
     """
     counted = [m for m in (baseline, model) if m is not None and _counts(m)]
     terms = {"memory": list[Term](), "seconds": minutes.text_terms(text), "disk": list[Term]()}
@@ -144,7 +148,7 @@ def make_plan(
     if _counts(model):
         terms["memory"] = [_counting_memory(model, text), *memory.surroundings(train)]
         return _judged(Plan(0, 0.0, 0, text.tokens(), **_limited(terms, limits), probed=False), {})
-    return _neural(model, train, text, limits, terms, baseline, step or probe_s)
+    return _neural(model, train, text, limits, terms, baseline, step or probe_s, row)
 
 
 def _neural(
@@ -155,6 +159,7 @@ def _neural(
     terms: dict[str, list[Term]],
     baseline: ModelSettings | None,
     step: StepTime | float,
+    row: int,
 ) -> Plan:
     """`step`: what a step takes, or how long its timing may take."""
     holding = memory.held(model, train)
@@ -170,12 +175,12 @@ def _neural(
         "disk": disk.nearest_changes(train, holding, terms["disk"], limits.disk_bytes),
     }
     terms["disk"] += disk.learning_terms(train, holding)
-    context = memory.context_of(model)
+    usual = model.model_copy(update={"context": row or memory.context_of(model)})
     if not isinstance(step, StepTime):
-        step = _step(model, train, holding, step if fits else 0.0)
-    saved = disk.checkpoint_bytes(holding)
-    terms["seconds"] += minutes.learning_terms(train, step, text, context, saved)
-    seen = train.steps * train.batch * context
+        step = _step(usual, train, holding, step if fits else 0.0)
+    saved, places = disk.checkpoint_bytes(holding), _places(usual, train)
+    terms["seconds"] += minutes.learning_terms(train, step, text, places, saved)
+    seen = train.steps * train.batch * places
     plan = Plan(
         holding.parameters,
         3 * holding.flops_per_token * seen,
@@ -185,6 +190,12 @@ def _neural(
         probed=step.probed,
     )
     return _judged(plan, changes)
+
+
+def _places(model: ModelSettings, train: TrainSettings) -> int:
+    """Of a row of `model.context`: as many, or those of a source and of a target together."""
+    rows = objective_of(model, train).pretended(model, train, 1, memory.context_of(model))
+    return rows.tokens
 
 
 def step_time(model: ModelSettings, train: TrainSettings, probe_s: float = 5.0) -> StepTime:

@@ -34,6 +34,9 @@ class ObjectiveSettings(Settings):
     learns_targets: ClassVar[bool] = False
     """Whether it learns from the targets of texts."""
 
+    fills: ClassVar[bool] = True
+    """Whether rows fill the model's context, however long texts are."""
+
     smooths: ClassVar[bool] = True
     """Whether it has labels that can be smoothed."""
 

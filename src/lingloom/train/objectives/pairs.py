@@ -25,6 +25,7 @@ class PairsSettings(ObjectiveSettings):
     """Write the target of each text (text.target_field)."""
 
     learns_targets: ClassVar[bool] = True
+    fills: ClassVar[bool] = False
     kind: Literal["pairs"] = "pairs"
     unfit: Unfit = "refuse"
     """What becomes of a pair that is empty on one side, or longer than model.context on either.
