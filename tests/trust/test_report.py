@@ -1,3 +1,4 @@
+from dataclasses import replace
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
@@ -203,3 +204,21 @@ def test_amounts_read_as_people_say_them():
         "5.6 MB",
     ]
     assert [amount(950), amount(10_700_000)] == ["950", "10.7 million"]
+
+
+@pytest.mark.parametrize(
+    ("task", "tag", "says"),
+    [
+        ("generate", "pipeline_tag: text-generation", "It continues text"),
+        ("fill", "pipeline_tag: fill-mask", "which word is missing"),
+        ("classify", "pipeline_tag: text-classification", "which of its labels a text"),
+        ("nearest", "tags:", "do not let it decide about people"),
+    ],
+)
+def test_the_card_says_what_the_model_is_for(task, tag, says):
+    model = replace(full().model, task=task, began_with="runs/earlier/model")
+    markdown = card_markdown(replace(full(), model=model))
+    assert tag in markdown.splitlines()
+    assert says in markdown
+    assert "trained from runs/earlier/model" in markdown
+    assert ("It continues text" in markdown) == (task == "generate")

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from ..errors import DataError
 from ..runs import make_folder, unwritable
-from ..tokens.tokenizer import END, MASK, PAD, UNKNOWN
+from ..tokens.tokenizer import END, MASKS, PAD, UNKNOWN
 from .layout.config import Config
 from .layout.family import Family
 from .layout.kinds import SELF, kind_of, layout_of, model_types
@@ -123,12 +123,21 @@ def _copy_tokenizer(source: Path, folder: Path, context: int) -> None:
         if (source / name).is_file():
             shutil.copyfile(source / name, folder / name)
     special = {row["content"] for row in _added_tokens(folder)}
-    roles = {"bos": END, "eos": END, "unk": UNKNOWN, "pad": PAD, "mask": MASK}
+    roles = {
+        "bos": (END,),
+        "eos": (END,),
+        "unk": (UNKNOWN, "[UNK]"),
+        "pad": (PAD, "[PAD]"),
+        "mask": MASKS,
+        "cls": ("[CLS]",),
+        "sep": ("[SEP]",),
+    }
+    found = {role: next(filter(special.__contains__, names), "") for role, names in roles.items()}
     config = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": context,
         "clean_up_tokenization_spaces": False,
-        **{f"{role}_token": token for role, token in roles.items() if token in special},
+        **{f"{role}_token": token for role, token in found.items() if token},
     }
     _write_json(folder / "tokenizer_config.json", config)
 

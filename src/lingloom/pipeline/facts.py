@@ -8,6 +8,7 @@ from ..loading import to_yaml
 from ..measure.score import Score
 from ..recipe import Recipe
 from ..runs import RunFolder
+from ..tasks.kinds import TASKS
 from ..train.objectives.objective import objective_of
 from ..trust.facts import (
     Count,
@@ -66,6 +67,8 @@ def _model(
         bytes_per_token=data.train.text_bytes / max(1, data.train.tokens),
         train_tokens=data.train.tokens,
         seen_tokens=sum(r["tokens"] for r in log) or data.train.tokens,
+        task=TASKS.get(objective_of(settings, recipe.train).kind, ""),  # type: ignore[attr-defined]
+        began_with=facts.get("begun_from", {}).get("start_from", ""),
     )
 
 

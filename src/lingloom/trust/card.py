@@ -17,6 +17,43 @@ FRESH_EPOCHS = 4
 FEW_DOCUMENTS = 30
 """Below this many documents a bootstrap interval is too narrow to lean on."""
 
+USES = {
+    "generate": (
+        "text-generation",
+        "It continues text like the text it was trained on: for learning, for research, and as a "
+        "start for further training on a task.",
+        "它续写与训练数据相似的文本；适合学习、研究，或作为后续任务训练的起点。",
+    ),
+    "fill": (
+        "fill-mask",
+        "It says which word is missing in a text: for learning, for research, and as a start for "
+        "further training on labels.",
+        "它填出文本中缺少的词；适合学习、研究，或作为分类、标注等后续训练的起点。",
+    ),
+    "classify": (
+        "text-classification",
+        "It says which of its labels a text like those it was trained on has.",
+        "它判断与训练数据相似的文本属于哪一类。",
+    ),
+    "tag": (
+        "token-classification",
+        "It gives each word of a text like those it was trained on one of its labels.",
+        "它为与训练数据相似的文本中的每个词标注标签。",
+    ),
+    "translate": (
+        "text2text-generation",
+        "It writes for a text what stood beside those it was trained on, such as a translation.",
+        "它为一段文本写出训练数据中与之成对的内容，例如译文。",
+    ),
+    "fill_gaps": (
+        "text2text-generation",
+        "It says what is missing in a text: for learning, for research, and as a start for further "
+        "training on pairs of texts.",
+        "它补出文本中缺少的部分；适合学习、研究，或作为后续任务训练的起点。",
+    ),
+}
+"""Task -> how model hubs call it, and what it is for in two languages."""
+
 
 @dataclass(frozen=True)
 class CardPart:
@@ -31,7 +68,7 @@ def card(data: ReportData) -> list[CardPart]:
     """The card's parts; what no figure supports is left out rather than guessed."""
     parts = [
         CardPart("What it is", "这是什么", list(_what(data.model))),
-        CardPart("Intended use", "用途", list(_use())),
+        CardPart("Intended use", "用途", list(_use(data.model.task))),
         CardPart("Training data", "训练数据", list(_sources(data.data))),
         CardPart("What it cannot do", "局限", list(_limits(data))),
         CardPart("Measured", "评测", [(f"{who}: {s}", "") for who, s in _measured(data)]),
@@ -42,7 +79,8 @@ def card(data: ReportData) -> list[CardPart]:
 def card_markdown(data: ReportData) -> str:
     """The card as the README.md of a model folder, with the header that model hubs read."""
     languages = [c.name for c in data.data.languages if len(c.name) == 2 and c.name.isalpha()]
-    head = ["---", "library_name: transformers", "pipeline_tag: text-generation"]
+    tag = USES[data.model.task][0] if data.model.task in USES else ""
+    head = ["---", "library_name: transformers", *([f"pipeline_tag: {tag}"] if tag else [])]
     head += ["language:", *(f"- {name}" for name in languages)] if languages else []
     lines = [*head, "tags:", "- lingloom", "---", "", f"# {_one_line(data.name)}", ""]
     if data.summary:
@@ -79,17 +117,15 @@ def _what(model: ModelFacts) -> Iterator[tuple[str, str]]:
         return
     yield (
         f"A language model of the {model.kind} family{shape} with {amount(model.parameters)} "
-        "parameters, trained from random weights.",
-        f"{model.kind} 类语言模型，{model.parameters:,} 个参数，从随机权重开始训练。",
+        f"parameters, trained from {model.began_with or 'random weights'}.",
+        f"{model.kind} 类语言模型，{model.parameters:,} 个参数，"
+        f"从{model.began_with or '随机权重'}开始训练。",
     )
 
 
-def _use() -> Iterator[tuple[str, str]]:
-    yield (
-        "It continues text like the text it was trained on: for learning, for research, and as a "
-        "start for further training on a task.",
-        "它续写与训练数据相似的文本；适合学习、研究，或作为后续任务训练的起点。",
-    )
+def _use(task: str) -> Iterator[tuple[str, str]]:
+    if task in USES:
+        yield USES[task][1:]
     yield (
         "It has not been taught to follow instructions, to answer truthfully or to refuse; do not "
         "let it decide about people.",

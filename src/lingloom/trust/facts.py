@@ -28,6 +28,10 @@ class ModelFacts:
     """Tokens in the training split."""
     seen_tokens: int | None = None
     """Tokens that training read, repeats included."""
+    task: str = "generate"
+    """What it can be asked; see tasks/kinds.py."""
+    began_with: str = ""
+    """The model whose weights training began with; empty: random ones."""
 
 
 @dataclass(frozen=True)
