@@ -102,6 +102,8 @@ def measure_pairs(
         some = _spread(sources, settings.decoded)
         written = _write(model, reading, some, decode)
         pinned |= {"decoded": f"{len(some)} of {len(sources)} sources", **_how(decode)}
+        if not reading.tokenizer.lossless:
+            pinned["references"] = f"as {reading.tokenizer.kind} spell them"
         scores += compare(
             [each.text for each, _ in written],
             [targets for _, targets in written],
