@@ -47,6 +47,7 @@ TYPICAL_RATES = Rates(
 """For text that nobody has looked at, in subwords."""
 BYTES_PER_TOKEN = {
     "bytes": (1.0, 1.0, 1.0),
+    "pixels": (3.0, 3.0, 3.0),
     "characters": (1.3, 1.0, 3.0),
     "words": (4.5, 3.0, 6.0),
 }

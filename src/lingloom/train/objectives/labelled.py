@@ -15,6 +15,7 @@ class LabelledSettings(ObjectiveSettings):
     """Learn from labelled texts."""
 
     unit: ClassVar[str] = "nats/label"
+    fills: ClassVar[bool] = False
 
     cut: bool = False
     """Read only the beginning of a text that is longer than model.context; else it is refused."""
