@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from ...models.word2vec import Word2Vec
 from ...tokens.batch import WordRows
-from .near_words import NearWordsSettings, blocks, near, told_from_chance
+from .near_words import NearWordsSettings, blocks, foretold, near, told_from_chance
 from .paths import path_cost
 
 
@@ -34,7 +34,8 @@ class CBOWSettings(NearWordsSettings):
         count = int(known.sum())
         if self.softmax == "hierarchical":
             return path_cost(model, mean, rows, known[..., None]), count
-        scores = (mean * model.outputs(rows.ids)).sum(dim=2)  # (B, T)
+        output, drawn = foretold(model, rows)
+        scores = (mean * output).sum(dim=2)  # (B, T)
         met = (F.softplus(-scores) * known).sum()
         weight = known * (self.negatives / self.shared)
-        return met + told_from_chance(model, mean, rows, weight), count
+        return met + told_from_chance(mean, drawn, weight), count

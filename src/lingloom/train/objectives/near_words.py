@@ -9,10 +9,10 @@ Shapes: B stretches, T places each, C width, K words drawn, W window, N blocks o
 """
 
 from collections.abc import Iterator
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 import torch
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -45,6 +45,18 @@ class NearWordsSettings(ObjectiveSettings):
     """How much words drawn by chance weigh for each that is there; with 'negative' only."""
     shared: PositiveInt = Field(default=64, le=65536)
     """Words drawn by chance for a row, shared by its places; with 'negative' only."""
+
+    @model_validator(mode="after")
+    def _all_options_have_an_effect(self) -> Self:
+        given = self.model_fields_set & {"negatives", "shared"}
+        if self.softmax == "hierarchical" and any(
+            getattr(self, name) != type(self).model_fields[name].default for name in given
+        ):
+            raise ValueError(
+                "negatives and shared have no effect with softmax=hierarchical, which draws no "
+                "words; leave them out"
+            )
+        return self
 
     def order(
         self, reading: Reading, model: ModelSettings, train: TrainSettings, seed: int
@@ -83,13 +95,17 @@ def blocks(values: Tensor, window: int, filler: float = 0) -> tuple[Tensor, Tens
     The surroundings of a block are its places and `window` places to either side; what lies beyond
     the row is `filler`.
     """
-    B, T = values.shape[:2]
-    rest = -T % BLOCK
+    block = max(BLOCK, window)
+    length = values.shape[1] + -values.shape[1] % block
+    rest = length - values.shape[1]
     sides = [0, 0] * (values.ndim - 2)
     wide = F.pad(values, (*sides, window, window + rest), value=filler)  # (B, T' + 2 W, ...)
-    within = wide[:, window : window + T + rest].unflatten(1, (-1, BLOCK))
-    around = wide.unfold(1, BLOCK + 2 * window, BLOCK)  # (B, N, ..., S + 2 W)
-    return within, around.movedim(-1, 2)
+    left, within, right = (
+        wide[:, start : start + length].unflatten(1, (-1, block))
+        for start in (0, window, 2 * window)
+    )  # each (B, N, S, ...)
+    around = torch.cat((left[:, :, :window], within, right[:, :, block - window :]), dim=2)
+    return within, around
 
 
 def near(rows: WordRows, window: int) -> Tensor:
@@ -101,13 +117,20 @@ def near(rows: WordRows, window: int) -> Tensor:
     return (distance > 0) & (distance <= reach[..., None])
 
 
-def told_from_chance(model: Word2Vec, inputs: Tensor, rows: WordRows, weight: Tensor) -> Tensor:
-    """Cost of telling by each of `inputs` (B, T, C) that the words drawn by chance are not there:
-    the sum of log(1 + exp(score)), each place with its `weight` (B, T).
+def foretold(model: Word2Vec, rows: WordRows) -> tuple[Tensor, Tensor]:
+    """(output vectors of the words (B, T, C), of those drawn by chance (B, K, C))."""
+    assert rows.chance is not None
+    both = model.outputs(torch.cat((rows.ids, rows.chance), dim=1))  # one gradient of the table
+    words, drawn = both.split((rows.ids.shape[1], rows.chance.shape[1]), dim=1)
+    return words, drawn
+
+
+def told_from_chance(inputs: Tensor, drawn: Tensor, weight: Tensor) -> Tensor:
+    """Cost of telling by each of `inputs` (B, T, C) that words drawn by chance are not there, whose
+    output vectors are `drawn` (B, K, C): the sum of log(1 + exp(score)), each place with its
+    `weight` (B, T).
 
     A word drawn by chance may be the one that is there, as in equation 4 of Mikolov et al. 2013b.
     """
-    assert rows.chance is not None
-    drawn = model.outputs(rows.chance)  # (B, K, C)
     scores = inputs @ drawn.transpose(1, 2)  # (B, T, K)
     return (F.softplus(scores).sum(dim=2) * weight).sum()

@@ -13,7 +13,8 @@ from torch.nn import functional as F
 
 from ...models.word2vec import Word2Vec
 from ...tokens.batch import WordRows
-from .near_words import NearWordsSettings, blocks, near, told_from_chance
+from .around import around_cost
+from .near_words import NearWordsSettings
 from .paths import path_cost
 
 
@@ -26,18 +27,11 @@ class SkipGramSettings(NearWordsSettings):
         self, model: Word2Vec, rows: WordRows, label_smoothing: float = 0.0
     ) -> tuple[Tensor, int]:
         """(summed loss in nats, pairs of a word and one around it)."""
-        read = model.hidden(rows)  # (B, T, C)
         if self.softmax == "hierarchical":
             looked_at = seen_from(rows, self.window)
-            return path_cost(model, read, rows, looked_at), int(looked_at.sum())
-        there = near(rows, self.window)
-        words, _ = blocks(read, self.window)
-        _, around = blocks(model.outputs(rows.ids), self.window)
-        scores = words @ around.transpose(2, 3)  # (B, N, S, S + 2 W)
-        met = (F.softplus(-scores) * there).sum()
-        pairs = there.sum(dim=3)
-        weight = pairs.flatten(1)[:, : rows.ids.shape[1]] * (self.negatives / self.shared)
-        return met + told_from_chance(model, read, rows, weight), int(pairs.sum())
+            cost = path_cost(model, model.hidden(rows), rows, looked_at)
+            return cost, int(looked_at.sum())
+        return around_cost(model, rows, self.window, self.negatives)
 
 
 def seen_from(rows: WordRows, window: int) -> Tensor:
