@@ -5,21 +5,28 @@ Each function below is the picture of the page of its name; `-` stands for `_` t
 
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
-from draw import COLOURS, Drawing, bars, curves, grid
+from draw import COLOURS, INK, Drawing, bars, curves, grid
 
+from lingloom.measure.ranking import roc_curve
 from lingloom.models.layers import Linear, segment_mask
 from lingloom.models.ngram import NGramSettings
 from lingloom.models.recurrent import GRU, LSTM, Cell, ElmanTanh
 from lingloom.models.rmsnorm import RMSNorm
 from lingloom.models.transformer import sinusoids
+from lingloom.tokens.bytelevel import BytesSettings
+from lingloom.tokens.extra import with_extra
+from lingloom.tokens.masked import Hider, Shares
+from lingloom.tokens.spans import Noise, hide
+from lingloom.tokens.tokenizer import MASK
 from lingloom.train.adafactor import AdafactorSettings
 from lingloom.train.adam import AdamSettings
 from lingloom.train.descent import MomentumSettings, NesterovSettings, SGDSettings
+from lingloom.train.objectives.co_occurrence import CoOccurrenceSettings
 from lingloom.train.optim import OptimizerSettings, ParameterGroup
 from lingloom.train.schedule import CosineSettings, ExponentialSettings, InverseTimeSettings
 
@@ -162,38 +169,32 @@ def label_smoothing() -> Drawing:
     return curves(series, "p(y)", "L", y_range=(0, 3))
 
 
-def descents(
-    each: dict[str, OptimizerSettings], start: list[float], steep: list[float], lr: float
-) -> Drawing:
-    """Loss of sum(steep w^2) / 2 from `start` over 60 steps of each optimizer."""
-    series: dict[str, Sequence[tuple[float, float]]] = {}
-    for name, settings in each.items():
-        w, g, bend = torch.tensor(start), torch.zeros(2), torch.tensor(steep)
-        optimizer = settings.build([ParameterGroup("all", w, g, False, [("w", w.shape)])])
-        points = []
-        for step in range(61):
-            points.append((step, float((bend * w * w).sum()) / 2))
-            g.copy_(bend * w)
-            optimizer.update(step, lr)
-        series[name] = points
-    return curves(series, "t", "L")
+def descent(
+    settings: OptimizerSettings, start: list[float], steep: list[float], lr: float
+) -> list[tuple[float, float]]:
+    """Loss of sum(steep w^2) / 2 from `start` over 60 steps."""
+    w, g, bend, points = torch.tensor(start), torch.zeros(2), torch.tensor(steep), []
+    optimizer = settings.build([ParameterGroup("all", w, g, False, [("w", w.shape)])])
+    for step in range(61):
+        points.append((float(step), float((bend * w * w).sum()) / 2))
+        g.copy_(bend * w)
+        optimizer.update(step, lr)
+    return points
 
 
 @picture
 def sgd() -> Drawing:
     kinds = {"SGD": SGDSettings(), "momentum": MomentumSettings(), "Nesterov": NesterovSettings()}
-    return descents(kinds, [5.0, 1.0], [1.0, 25.0], 0.03)
+    found = {n: descent(s, [5.0, 1.0], [1.0, 25.0], 0.03) for n, s in kinds.items()}
+    return curves(found, "t", "L")
 
 
 @picture
 def adam() -> Drawing:
-    # the longest step with which SGD does not leave the valley is 2/100
-    return descents(
-        {"SGD, η = 0.015": SGDSettings(), "Adam, η = 0.015": AdamSettings()},
-        [1.0, 1.0],
-        [1.0, 100.0],
-        0.015,
-    )
+    kinds = {"SGD, η = 0.015": (SGDSettings(), 0.015), "Adam, η = 0.3": (AdamSettings(), 0.3)}
+    found = {n: descent(s, [10.0, 1.0], [1.0, 100.0], lr) for n, (s, lr) in kinds.items()}
+    logs = {n: [(t, math.log10(loss)) for t, loss in points] for n, points in found.items()}
+    return curves(logs, "t", "log₁₀ L")
 
 
 @picture
@@ -231,6 +232,134 @@ def dropout() -> Drawing:
         torch.manual_seed(0)
         rows.append(layer(torch.eye(16))[:, row].tolist())
     return grid(rows, [""] * 8, [""] * 16, cell=(34, 28))
+
+
+@picture
+def back_propagation() -> Drawing:
+    sheet = Drawing(700, 190)
+    forward = ["x = 1", "a = 0.7311", "z = (1.46, 0)", "p = (.81, .19)", "L = 1.67"]
+    backward = ["dW = 0.319", "da = 1.624", "δ = (.81, −.81)", "p − y"]
+    places = [70 + 140 * i for i in range(5)]
+    for i, (x, text) in enumerate(zip(places, forward, strict=True)):
+        sheet.box((x, 60), (112, 36), text, stroke=COLOURS[0])
+        if i:
+            sheet.arrow((x - 84, 60), (x - 56, 60), COLOURS[0])
+    for name, x in zip(["σ(W x)", "V a", "softmax", "−ln p"], places[1:], strict=True):
+        sheet.text((x - 70, 32), name, 12)
+    for i, text in enumerate(backward):
+        sheet.box((places[i] + 70, 140), (118, 32), text, stroke=COLOURS[1])
+        if i:
+            sheet.arrow((places[i] + 10, 140), (places[i] - 10, 140), COLOURS[1])
+    sheet.line([(places[4], 78), (places[4], 140)], COLOURS[1])
+    sheet.arrow((places[4], 140), (places[4] - 10, 140), COLOURS[1])
+    return sheet
+
+
+@picture
+def word2vec() -> Drawing:
+    scores = [i / 10 for i in range(-40, 41)]
+    falls = [(s, math.log1p(math.exp(-s))) for s in scores]
+    rises = [(s, math.log1p(math.exp(s))) for s in scores]
+    return curves({"−ln σ(s)": falls, "−ln σ(−s)": rises}, "s", "nats")
+
+
+@picture
+def glove() -> Drawing:
+    settings = CoOccurrenceSettings()
+    points = [
+        (x, min(1.0, (x / settings.count_max) ** settings.power)) for x in map(float, range(151))
+    ]
+    return curves({"f(X)": points}, "X", "f", y_range=(0, 1.1))
+
+
+@picture
+def crf() -> Drawing:
+    sheet = Drawing(520, 240)
+    places = {(t, y): (130 + 250 * t, 70 + 110 * y) for t in (0, 1) for y in (0, 1)}
+    numbers = {(0, 0): 1, (0, 1): 0, (1, 0): 0, (1, 1): 1.5}
+    for i in (0, 1):
+        for j in (0, 1):
+            colour = COLOURS[0] if (i, j) == (1, 1) else "#9ca3af"
+            (x, y), (u, v) = places[0, i], places[1, j]
+            sheet.arrow((x + 42, y), (u - 42, v), colour)
+            follow = "−2" if (i, j) == (0, 1) else "0"
+            beside = (x + 80, y + (30 if i == 0 else -22)) if i != j else ((x + u) / 2, y - 8)
+            sheet.text(beside, follow, 12)
+    for (t, y), place in places.items():
+        best = (t, y) in ((0, 1), (1, 1))
+        stroke = COLOURS[0] if best else INK
+        sheet.box(place, (84, 44), f"{y}:  {numbers[t, y]:g}", stroke=stroke)
+    for t in (0, 1):
+        sheet.text((130 + 250 * t, 30), f"t = {t + 1}")
+    return sheet
+
+
+@picture
+def masked_lm() -> Drawing:
+    tokenizer = with_extra(BytesSettings().train([]), [MASK])
+    ids = np.tile(np.arange(97, 123), 400)[:10_000]
+    hider = Hider(tokenizer, Shares())
+    read, places = hider.hide(ids, 5)
+    masked = int((read[places] == hider.mask).sum())
+    kept = int((read[places] == ids[places]).sum())
+    shares = [masked / 100, (len(places) - masked - kept) / 100, kept / 100]
+    return bars({"": shares}, ["[MASK]", "w → v", "w → w"], "%")
+
+
+@picture
+def span_corruption() -> Drawing:
+    lengths = Noise(0.15, 3.0).lengths(40)
+    rows = [[1.0 if h else 0.12 for h in row] for row in hide(lengths, list(range(8))).tolist()]
+    places = [str(t) if t % 5 == 0 else "" for t in range(40)]
+    return grid(rows, [""] * 8, places, numbers=False, cell=(15, 18))
+
+
+@picture
+def beam_search() -> Drawing:
+    sheet = Drawing(560, 250)
+    root, a, b = (280, 40), (160, 125), (400, 125)
+    leaves = {"END 0.4": (90, 210), "0.3 + 0.3": (215, 210), "END 0.9": (400, 210)}
+    for start, end, colour in (
+        (root, a, COLOURS[1]),
+        (root, b, COLOURS[0]),
+        (a, leaves["END 0.4"], COLOURS[1]),
+        (a, leaves["0.3 + 0.3"], "#9ca3af"),
+        (b, leaves["END 0.9"], COLOURS[0]),
+    ):
+        sheet.arrow((start[0], start[1] + 18), (end[0], end[1] - 18), colour)
+    sheet.box(root, (60, 36), "1")
+    sheet.box(a, (90, 36), "A  0.55", stroke=COLOURS[1])
+    sheet.box(b, (90, 36), "B  0.45", stroke=COLOURS[0])
+    for name, place in leaves.items():
+        sheet.box(place, (92, 36), name)
+    sheet.text((90, 243), "0.22")
+    sheet.text((400, 243), "0.405")
+    return sheet
+
+
+@picture
+def bleu() -> Drawing:
+    text, reference = (line.split() for line in ("a cat on the red mat", "a cat on the mat"))
+    shares = []
+    for n in (1, 2, 3, 4):
+        said, there = (
+            [tuple(words[i : i + n]) for i in range(len(words) - n + 1)]
+            for words in (text, reference)
+        )
+        shares.append(sum(min(said.count(g), there.count(g)) for g in set(said)) / len(said))
+    return bars({"p": shares}, ["1", "2", "3", "4"], "p_n")
+
+
+@picture
+def roc_auc() -> Drawing:
+    draws = np.random.default_rng(0)
+    true = np.arange(600) % 2 == 0
+    noise = draws.normal(size=600)
+    series = {}
+    for apart in (0, 1, 2):
+        falses, trues = roc_curve(noise + apart * true, true)
+        series[f"d = {apart}"] = list(zip(falses.tolist(), trues.tolist(), strict=True))
+    return curves(series, "FPR", "TPR")
 
 
 def overview(words: dict[str, list[str]]) -> Drawing:
