@@ -5,7 +5,7 @@ Of a corpus: `lingloom show CORPUS [dropped|sources|duplicates|holdout]`, in sho
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import NonNegativeInt, PositiveInt
 
@@ -16,6 +16,9 @@ from ..settings import Settings
 from ..tokens.tokenizer import END, Tokenizer
 from . import show_corpus
 from .console import answer, read_words
+
+if TYPE_CHECKING:
+    from ..tokens.labels import LabelSet
 
 
 class ShowSettings(Settings):
@@ -123,7 +126,7 @@ def _batch(run: RunFolder, settings: ShowSettings, as_json: bool) -> None:
     rows = []
     for i in range(min(settings.rows, len(batch.ids))):
         held = {name: tensor[i].tolist() for name, tensor in batch.tensors().items()}
-        rows.append({**_texts(data.tokenizer, held), **held})
+        rows.append({**_texts(data.tokenizer, held), **_told(data.label_set, held), **held})
     if as_json:
         answer(
             {"step": settings.step, "documents": batches.document_ids(settings.step), "rows": rows}
@@ -139,6 +142,18 @@ def _batch(run: RunFolder, settings: ShowSettings, as_json: bool) -> None:
             print(row["text"])
         if "hidden" in row:
             print(f"hidden: {' '.join(row['hidden'])}")
+        if "told" in row:
+            print(f"label: {' '.join(row['told'])}")
+
+
+def _told(labels: "LabelSet | None", held: dict[str, Any]) -> dict[str, list[str]]:
+    """The label of a row as a whole, or those of its words, by name."""
+    if labels is None:
+        return {}
+    from ..tokens.batch import IGNORE
+
+    numbers = held["targets"] if labels.of == "word" else [held["labels"]]
+    return {"told": [labels.names[number] for number in numbers if number != IGNORE]}
 
 
 def _texts(tokenizer: Tokenizer, held: dict[str, list[int]]) -> dict[str, Any]:
