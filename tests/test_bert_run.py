@@ -45,6 +45,12 @@ def folder(tmp_path_factory):
     (found / "text.txt").write_text("\n\n".join(documents), "utf-8")
     rows = [f"{line}\t{animal}" for animal, line in sentences(120, seed=1)]
     (found / "labelled.tsv").write_text("text\tanimal\n" + "\n".join(rows), "utf-8")
+    tags = {"cat": "ANIMAL", "dog": "ANIMAL", "cow": "ANIMAL", "ann": "WHO", "bob": "WHO"}
+    rows = [
+        f"{line}\t{' '.join(tags.get(word, 'O') for word in line.split())}"
+        for _, line in sentences(120, seed=2)
+    ]
+    (found / "tagged.tsv").write_text("text\ttags\n" + "\n".join(rows), "utf-8")
     (found / "masked.yaml").write_text(
         f"""text: {{read: {found}/text.txt, unit: paragraph, heldout_frac: 0.1}}
 tokens: {{kind: characters}}
@@ -261,6 +267,26 @@ def test_labels_are_learnt_from_the_weights_of_a_run(masked, folder):
     for name in ("embed.weight", "positions", "blocks.0.ff.up.weight"):
         ours = model.model.get_parameter(name)
         torch.testing.assert_close(ours, theirs.get_parameter(name), rtol=0, atol=1e-6)
+
+
+def test_both_kinds_of_labels_are_told_by_a_run_and_by_what_it_exports(masked, folder, capsys):
+    stored = f"tokens={{kind: stored, folder: {masked}/model}}"
+    start = [stored, f"model.start_from={masked}"]
+    model = classify(folder, "told", *start)
+    assert model.classify("the cow of eve moos .") in ("cat", "cow", "dog")
+    tagged = [f"text.read={folder}/tagged.tsv", "text.label_field=tags", "model.head=tag"]
+    told = classify(folder, "tagged", *start, *tagged).tag("the dog of bob barks .")
+    assert [word for word, _ in told] == ["the", "dog", "of", "bob", "barks", "."]
+    assert {tag for _, tag in told} <= {"ANIMAL", "O", "WHO"}
+    for run in ("told", "tagged"):
+        assert main(["ask", str(folder / run), "the dog of bob barks ."]) == 0
+        assert capsys.readouterr().out
+    for run, head in ((folder / "told", "classify"), (folder / "tagged", "tag")):
+        assert all(proof.passed for proof in lingloom.prove(run))
+        config = json.loads((run / "model" / "config.json").read_text("utf-8"))
+        assert config["lingloom"]["head"] == head
+        names = {"classify": ["cat", "cow", "dog"], "tag": ["ANIMAL", "O", "WHO"]}[head]
+        assert [config["id2label"][str(i)] for i in range(3)] == names
 
 
 @pytest.mark.parametrize(
