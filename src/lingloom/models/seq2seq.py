@@ -208,7 +208,7 @@ class Seq2Seq(PairModel):
 
     def hidden(self, batch: PairBatch) -> Tensor:
         """What is made of the target (B, T, E or C), ready to be scored."""
-        check_length(batch.context, self.settings.context)
+        check_length(batch.ids.shape[1], self.settings.context)
         memory = self.encode(batch.source, batch.source_seen)
         said, _, _ = self._write(batch.ids, memory, self._begin(memory))
         return said

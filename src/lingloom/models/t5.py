@@ -34,6 +34,9 @@ class T5Settings(ModelSettings):
     """Number of token ids; 0 takes the tokenizer's."""
     context: PositiveInt = Field(default=256, le=2**21)
     """Most tokens of a source, and of a target."""
+    start: NonNegativeInt | None = None
+    """Id of the token that begins what is written, in models from elsewhere; null: END, as all
+    learn it here."""
     layers: PositiveInt = 4
     """Blocks of the encoder, and of the decoder unless `decoder_layers` is set."""
     decoder_layers: NonNegativeInt = 0
@@ -272,9 +275,12 @@ class T5(PairModel):
                 elif isinstance(part, CrossAttention):
                     part.q.weight *= (s.inner // s.heads) ** -0.5
 
+    def begins_with(self, end: int) -> int:
+        return end if self.settings.start is None else self.settings.start
+
     def hidden(self, batch: PairBatch) -> Tensor:
         """What the decoder makes of the target (B, T, C), ready to be scored."""
-        T = batch.context
+        T = batch.ids.shape[1]
         check_length(T, self.settings.context)
         memory = self.encode(batch.source, batch.source_seen)
         bias = self.decoder_distances(T, T)
