@@ -1,6 +1,8 @@
 """How the site is built (`make docs`): the same pages once per language, `-t zh` for Chinese.
 
-Formulas become MathML while building, so that a page needs neither a script nor a network.
+Formulas become MathML while building, so that a page needs neither a script nor a network. Sphinx
+takes snippets out of the source by name, cuts Chinese into words for its search, and is looked
+after; MkDocs 1 is not any more, and its Material theme is only mended.
 """
 
 import re

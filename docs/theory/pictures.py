@@ -283,8 +283,9 @@ def crf() -> Drawing:
             (x, y), (u, v) = places[0, i], places[1, j]
             sheet.arrow((x + 42, y), (u - 42, v), colour)
             follow = "−2" if (i, j) == (0, 1) else "0"
-            beside = (x + 80, y + (30 if i == 0 else -22)) if i != j else ((x + u) / 2, y - 8)
-            sheet.text(beside, follow, 12)
+            beside = {(0, 0): (0, -8), (0, 1): (-30, -37), (1, 0): (-30, 44), (1, 1): (0, 17)}[i, j]
+            middle = ((x + u) / 2 + beside[0], (y + v) / 2 + beside[1])
+            sheet.text(middle, follow, 12)
     for (t, y), place in places.items():
         best = (t, y) in ((0, 1), (1, 1))
         stroke = COLOURS[0] if best else INK
