@@ -42,6 +42,10 @@ SHRUNK = {
     "ngram_words": ["text.heldout_frac=0.1"],
     "ptb_kn5": [],
     "lstm_chars": ["model.width=16", "model.context=8", "train.batch=4", "train.steps=3"],
+    "shakespeare_chars": [
+        *("text.max_chars=200", "model.layers=1", "model.heads=2", "model.width=16"),
+        *("model.context=32", "decode.max_new_tokens=4"),
+    ],
     "ptb_lstm": ["model.width=16", "train.batch=4", "train.steps=3"],
 }
 """What makes a recipe small enough for a test; all else stays as the recipe says."""
@@ -62,6 +66,7 @@ def here(tmp_path, monkeypatch) -> Path:
     for name in (
         "input.txt",
         "train.txt",
+        "val.txt",
         "ptb.train.txt",
         "ptb.valid.txt",
         "book.txt",

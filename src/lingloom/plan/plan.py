@@ -23,6 +23,10 @@ from .rehearse import Standing
 NGRAM_PEAK_BYTES = (200.0, 0.3, 1.5)
 """Memory of fitting an n-gram model, per token, at order 5."""
 
+PROBE_FRAC = 0.1
+"""Of the time that training may take, for timing real steps; within `probe_s`, and no less than"""
+PROBE_LEAST_S = 1.0
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -213,6 +217,8 @@ def _step(
     model: ModelSettings, train: TrainSettings, holding: Standing, probe_s: float
 ) -> StepTime:
     typical = minutes.typical_step(model, train, holding)
+    whole = train.steps * typical.seconds.value
+    probe_s = min(probe_s, max(PROBE_LEAST_S, PROBE_FRAC * whole))
     if 3 * shortest_probe_s(model, train, typical.seconds.value) > probe_s:
         return typical  # even the least that could be timed would take too long
     return probe(model, train, typical.seconds.value, probe_s)
