@@ -47,3 +47,16 @@ def test_rows_of_the_last_layer_are_kept_short_after_every_update(precision):
     assert (lengths[0.4] <= 0.4 + 1e-6).all()
     assert (lengths[0.4] > 0.39).any()
     assert (lengths[0.0] > 0.5).all()
+
+
+@torch.no_grad()
+def test_a_window_of_padding_alone_is_no_match():
+    """Every window that holds the word matches badly; one of zeros alone would give the bias."""
+    model = SETTINGS.build().eval()
+    torch.nn.init.ones_(model.embed.weight)
+    for layer in model.filters:
+        torch.nn.init.constant_(layer.weight, -1.0)
+        torch.nn.init.constant_(layer.bias, 4.0)
+    ids = torch.tensor([[5, 0, 0, 0, 0, 0]])
+    found = model.hidden(Passages(ids, torch.tensor([[True] + [False] * 5])))
+    assert found.tolist() == [[1.0] * 10]  # 4 - 3 numbers of one vector
