@@ -34,6 +34,11 @@ measure: {{similarity: [{found}/like.txt], resamples: 50}}
         "train: {batch: 8, micro: 4, lr: 0.3, optimizer: {kind: adagrad, rows: true},\n"
         "        objective: {kind: skip_gram, window: 2, sample: 0, shared: 8}}\n"
     )
+    (found / "tree.yaml").write_text(
+        f"{common}model: {{kind: word2vec, width: 8, context: 32}}\n"
+        "train: {batch: 8, micro: 4, lr: 0.3, optimizer: {kind: adagrad, rows: true},\n"
+        "        objective: {kind: skip_gram, window: 2, sample: 0, softmax: hierarchical}}\n"
+    )
     (found / "glove.yaml").write_text(
         f"{common}model: {{kind: glove, width: 8}}\n"
         "train: {batch: 32, micro: 16, lr: 0.1, optimizer: {kind: adagrad}}\n"
@@ -53,7 +58,7 @@ def trained(folder, kind, *more):
     [
         ("word2vec", []),
         ("word2vec", ["train.objective.kind=cbow"]),
-        ("word2vec", ["train.objective.softmax=hierarchical"]),
+        ("tree", []),
         ("glove", []),
     ],
 )
@@ -64,7 +69,7 @@ def test_words_of_a_kind_come_near_each_other(folder, kind, more):
     assert near == {"dog", "cow", "hen"}
     assert model.similarity("red", "白") > model.similarity("red", "cow")
     assert model.analogy("cat", "dog", "red", 1)[0].word in ("blue", "green", "白")
-    loss, likeness = run.read_json("scores.json")["scores"][kind]
+    loss, likeness = run.read_json("scores.json")["scores"][model.model.settings.kind]
     assert loss["name"].startswith("held-out loss of") and loss["value"] > 0
     assert (likeness["n"], likeness["of"]) == (3, "pairs of 4") and likeness["value"] >= 0.5
     assert run.read_json("samples.json") and run.report.is_file()
@@ -87,6 +92,11 @@ def test_the_command_line_says_what_is_near(folder, capsys):
     assert "'cta' is not among the 8 words" in capsys.readouterr().err
     assert main(["nearest", run]) == 2
     assert main(["show", run, "batch"]) == 0
+    capsys.readouterr()
+    assert main(["measure", run, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [score["n"] for score in told["scores"]][1] == 3
+    assert main(["measure", run, "text.read=x.txt"]) == 2
     assert main(["ask", run, "cat", "decode.seed=1"]) == 2
 
 
@@ -98,7 +108,9 @@ def test_vectors_are_exported_and_an_embedding_starts_from_them(folder, name, ca
     assert "白" in words and vectors.shape == (8, 8)
     model = lingloom.load(run.path)
     row = model.tokenizer.id_of("白")
-    assert np.array_equal(vectors[words.index("白")], model.model.embed.weight[row].detach().numpy())
+    assert np.array_equal(
+        vectors[words.index("白")], model.model.embed.weight[row].detach().numpy()
+    )
 
 
 @pytest.mark.parametrize("source", ["a file", "a run"])
@@ -144,7 +156,9 @@ def test_vectors_that_do_not_fit_are_refused(folder):
 
 
 def test_files_of_words_are_for_vectors_of_words(folder):
-    with pytest.raises(RecipeError, match=r"measure.similarity: objective next_token is not"):
+    with pytest.raises(
+        RecipeError, match=r"measure.similarity: has no effect on objective next_token"
+    ):
         lingloom.run(
             folder / "bare.yaml", "model.kind=rnn", "measure.similarity=[x.txt]", "out=none"
         )

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import torch
 
+from ...errors import DataError
 from ...models.model import NeuralModel
 from ...recipe import Recipe
 from ...runs import RunFolder
@@ -42,6 +43,13 @@ class Judge(Protocol):
         scores.json and samples.json, from which the report is made."""
 
 
+def pinned(recipe: Recipe) -> dict[str, Any]:
+    """What fixes every score on the held-out part of a run."""
+    patience = recipe.train.regularise.patience
+    chosen = {"weights": "chosen by these texts (early stopping)"} if patience else {}
+    return {"split": "heldout", **chosen}
+
+
 def judge_of(recipe: Recipe) -> Judge:
     """The judge of what `recipe` teaches."""
     settings: Any = recipe.model
@@ -69,6 +77,13 @@ def objective_loss(data: Data, recipe: Recipe, *, least_rows: int = 0) -> Evalua
     def evaluate(model: NeuralModel) -> dict[str, float]:
         device = next(model.parameters()).device
         found = [objective.loss(model, rows.to(device)) for rows in batches]
-        return {"loss": sum(float(loss) for loss, _ in found) / sum(count for _, count in found)}
+        targets = sum(count for _, count in found)
+        if not targets:
+            kind: str = objective.kind  # type: ignore[attr-defined]
+            raise DataError(
+                f"{data.heldout.path}: {data.heldout.documents} held-out texts hold nothing that "
+                f"objective {kind} could be judged by; hold out more text (text.heldout_frac)"
+            )
+        return {"loss": sum(float(loss) for loss, _ in found) / targets}
 
     return evaluate

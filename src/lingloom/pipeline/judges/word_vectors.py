@@ -16,7 +16,7 @@ from ...train.objectives.objective import objective_of
 from ...trust.facts import Sample
 from ..events import Event
 from ..prepare import Data
-from .judge import objective_loss
+from .judge import objective_loss, pinned
 
 UNITS = {"co_occurrence": "squared error per pair"}
 """Of losses that are no chances."""
@@ -35,30 +35,41 @@ def finish(run: RunFolder, recipe: Recipe, data: Data) -> Iterator[Event]:
     """Measure the run's vectors, and show what is near what."""
     model, kind = load_model(run.model), str(recipe.model.kind)  # type: ignore[attr-defined]
     yield Event("measure", "begin", {"who": "model", "documents": data.heldout.documents})
-    begun, vectors = time.perf_counter(), word_vectors(model, data.tokenizer)
-    scores = [heldout_score(model, recipe, data), *word_scores(vectors, recipe)]
+    begun = time.perf_counter()
+    found = scores(recipe, data, model)
     seconds_s = time.perf_counter() - begun
-    yield Event("measure", "end", {"who": kind, "scores": scores, "seconds_s": seconds_s})
-    run.write_json("scores.json", {"scores": {kind: [s.to_json() for s in scores]}})
+    yield Event("measure", "end", {"who": kind, "scores": found, "seconds_s": seconds_s})
+    run.write_json("scores.json", {"scores": {kind: [s.to_json() for s in found]}})
     yield Event("report", "begin")
-    samples = list(_samples(vectors))
+    samples = list(_samples(word_vectors(model, data.tokenizer)))
     run.write_json("samples.json", [vars(s) for s in samples])
     yield Event("report", "progress", {"samples": samples})
 
 
+def scores(recipe: Recipe, data: Data, model: Any) -> list[Score]:
+    """The held-out loss, and what the files of `measure.similarity` and `.analogies` say."""
+    measure, vectors = recipe.measure, word_vectors(model, data.tokenizer)
+    how = {"resamples": measure.resamples, "seed": measure.seed}
+    return [
+        heldout_score(model, recipe, data),
+        *(likeness(vectors, path, **how) for path in measure.similarity),
+        *(analogies(vectors, path, **how) for path in measure.analogies),
+    ]
+
+
 @torch.no_grad()
 def heldout_score(model: Any, recipe: Recipe, data: Data) -> Score:
-    """The objective's mean loss on all that is held out, its interval over the rows' batches."""
+    """The objective's mean loss on all that is held out, its interval over batches of rows."""
     settings: Any = recipe.model
     objective, measure = objective_of(settings, recipe.train), recipe.measure
     found = [
         objective.loss(model, rows)
-        for rows in objective.heldout(data.reading("heldout"), settings, 1)
+        for rows in objective.heldout(data.reading("heldout"), settings, measure.batch)
     ]
     nats, counts = (torch.tensor([float(row[i]) for row in found]).numpy() for i in (0, 1))
     tally = Tally([str(i) for i in range(len(found))], nats, counts)
     kind: str = objective.kind  # type: ignore[attr-defined]
-    fixes = {"split": "heldout", "sha256": data.heldout.sha256, "context": settings.context}
+    fixes = {**pinned(recipe), "sha256": data.heldout.sha256, "context": settings.context}
     score = ratio(
         tally,
         f"held-out loss of {kind}",
@@ -67,17 +78,7 @@ def heldout_score(model: Any, recipe: Recipe, data: Data) -> Score:
         seed=measure.seed,
         fixes=fixes,
     )
-    return Score(**{**vars(score), "of": "rows"})
-
-
-def word_scores(vectors: WordVectors, recipe: Recipe) -> list[Score]:
-    """What the files of `measure.similarity` and `measure.analogies` say."""
-    measure = recipe.measure
-    how = {"resamples": measure.resamples, "seed": measure.seed}
-    return [
-        *(likeness(vectors, path, **how) for path in measure.similarity),
-        *(analogies(vectors, path, **how) for path in measure.analogies),
-    ]
+    return Score(**{**vars(score), "of": "batches"})
 
 
 def _samples(vectors: WordVectors) -> Iterator[Sample]:
