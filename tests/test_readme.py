@@ -39,6 +39,14 @@ SHRUNK = {
         *("tokens.vocab=270", "model.layers=1", "model.heads=2", "model.width=32"),
         *("model.context=32", "train.steps=3", "text.heldout_frac=0.1"),
     ],
+    "t5_spans": [
+        *("tokens.vocab=270", "model.layers=1", "model.heads=2", "model.width=32"),
+        *("model.context=32", "train.steps=3", "text.heldout_frac=0.1"),
+    ],
+    "seq2seq_en_zh": [
+        *("tokens.vocab=262", "model.width=16", "train.steps=3", "text.heldout_frac=0.1"),
+        "measure.decoded=0",
+    ],
     "ngram_words": ["text.heldout_frac=0.1"],
     "ptb_kn5": [],
     "lstm_chars": ["model.width=16", "model.context=8", "train.batch=4", "train.steps=3"],
@@ -75,6 +83,8 @@ def here(tmp_path, monkeypatch) -> Path:
     ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(TEXT, "utf-8")
+    pairs = "\n".join(f"line {i} of cats\t第 {i} 行写猫" for i in range(400))
+    (tmp_path / "cmn.txt").write_text(pairs, "utf-8")
     shutil.copytree(ROOT / "recipes", tmp_path / "recipes")
     monkeypatch.chdir(tmp_path)
     return tmp_path
