@@ -222,3 +222,6 @@ def test_the_card_says_what_the_model_is_for(task, tag, says):
     assert says in markdown
     assert "trained from runs/earlier/model" in markdown
     assert ("It continues text" in markdown) == (task == "generate")
+    tells = task == "classify"
+    assert ("It gives a label to whatever it reads" in markdown) == tells
+    assert ("fluent statements may be false" in markdown) != tells

@@ -55,6 +55,20 @@ USES = {
 """Task -> how model hubs call it, and what it is for in two languages."""
 
 
+TELLS = ("classify", "tag")
+"""Tasks whose answers are labels: such a model writes nothing."""
+_MUST_TELL = (
+    "It gives a label to whatever it reads, also where none fits, and its probabilities were not "
+    "checked against how often it is right.",
+    "无论读到什么它都会给出标签，即使没有一个合适；它给出的概率未经校准检验。",
+)
+_LEANS = (
+    "It may go by what happened to stand beside a label in its sources, their biases included. It "
+    "was not tested for either.",
+    "它可能依据训练数据中恰好与标签同现的内容（包括偏见）作判断；这两点尚未测试。",
+)
+
+
 @dataclass(frozen=True)
 class CardPart:
     """One heading of the card and its statements, each in English and Chinese."""
@@ -148,17 +162,26 @@ def _sources(data: DataFacts) -> Iterator[tuple[str, str]]:
 
 
 def _limits(data: ReportData) -> Iterator[tuple[str, str]]:
+    tells = data.model.task in TELLS
     yield (
-        "It foretells what text looks like, not what is true; fluent statements may be false.",
-        "它预测文本的样子，而非事实；通顺的句子也可能是错的。",
+        _MUST_TELL
+        if tells
+        else (
+            "It foretells what text looks like, not what is true; fluent statements may be false.",
+            "它预测文本的样子，而非事实；通顺的句子也可能是错的。",
+        )
     )
     yield from _reach(data.model)
     yield from _repeats(data.model)
     yield from _tongues(data.data.languages)
     yield (
-        "Whatever its sources contain, it may say: their biases, and names or addresses in them. "
-        "It was not tested for either.",
-        "训练数据中的偏见以及姓名、地址等内容，都可能被它复述；这两点尚未测试。",
+        _LEANS
+        if tells
+        else (
+            "Whatever its sources contain, it may say: their biases, and names or addresses in them. "
+            "It was not tested for either.",
+            "训练数据中的偏见以及姓名、地址等内容，都可能被它复述；这两点尚未测试。",
+        )
     )
     yield from _trust_in_scores(data)
     yield from ((line, "") for line in data.limits)
@@ -185,6 +208,8 @@ def _repeats(model: ModelFacts) -> Iterator[tuple[str, str]]:
         f"text {epochs:.1f} times over.",
         f"它共读了 {model.seen_tokens:,} 个词元，即训练文本的 {epochs:.1f} 遍。",
     )
+    if model.task in TELLS:
+        return
     if epochs > FRESH_EPOCHS:
         yield (
             f"More than {FRESH_EPOCHS} readings of the same text: it may recite passages by heart.",
