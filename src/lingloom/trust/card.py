@@ -57,6 +57,15 @@ USES = {
 
 TELLS = ("classify", "tag")
 """Tasks whose answers are labels: such a model writes nothing."""
+_FORETELLS = (
+    "It foretells what text looks like, not what is true; fluent statements may be false.",
+    "它预测文本的样子，而非事实；通顺的句子也可能是错的。",
+)
+_MAY_SAY = (
+    "Whatever its sources contain, it may say: their biases, and names or addresses in them. "
+    "It was not tested for either.",
+    "训练数据中的偏见以及姓名、地址等内容，都可能被它复述；这两点尚未测试。",
+)
 _MUST_TELL = (
     "It gives a label to whatever it reads, also where none fits, and its probabilities were not "
     "checked against how often it is right.",
@@ -163,26 +172,11 @@ def _sources(data: DataFacts) -> Iterator[tuple[str, str]]:
 
 def _limits(data: ReportData) -> Iterator[tuple[str, str]]:
     tells = data.model.task in TELLS
-    yield (
-        _MUST_TELL
-        if tells
-        else (
-            "It foretells what text looks like, not what is true; fluent statements may be false.",
-            "它预测文本的样子，而非事实；通顺的句子也可能是错的。",
-        )
-    )
+    yield _MUST_TELL if tells else _FORETELLS
     yield from _reach(data.model)
     yield from _repeats(data.model)
     yield from _tongues(data.data.languages)
-    yield (
-        _LEANS
-        if tells
-        else (
-            "Whatever its sources contain, it may say: their biases, and names or addresses in them. "
-            "It was not tested for either.",
-            "训练数据中的偏见以及姓名、地址等内容，都可能被它复述；这两点尚未测试。",
-        )
-    )
+    yield _LEANS if tells else _MAY_SAY
     yield from _trust_in_scores(data)
     yield from ((line, "") for line in data.limits)
 
