@@ -98,6 +98,29 @@ def test_a_t5_learns_from_pairs_too(here):
     assert isinstance(model.translate("7 the cat"), str)
 
 
+def test_a_recurrent_model_of_pairs_shows_where_it_looks(here, capsys):
+    rows = [f"{i} cats\t{i} 猫" for i in range(200)]
+    (here / "pairs.tsv").write_text("\n".join(rows), "utf-8")
+    words = ["text.read=pairs.tsv", "text.field=1", "text.target_field=2", "tokens={kind: bytes}"]
+    model = "model={kind: seq2seq, width: 16, context: 16}"
+    run = lingloom.run("small.yaml", *words, model, "measure.decoded=0", "out=pairs")
+    assert isinstance(run.translate("7 cats", temperature=0, beams=2), str)
+    capsys.readouterr()
+    assert main(["show", "pairs", "attention", "rows=2", "--json"]) == 0
+    pairs = json.loads(capsys.readouterr().out)["rows"]
+    assert len(pairs) == 2
+    for pair in pairs:
+        assert pair["source"][-1] == pair["target"][-1] == "<|end|>"
+        assert len(pair["weights"]) == len(pair["target"])
+        assert all(sum(row) == pytest.approx(1) for row in pair["weights"])
+        assert {len(row) for row in pair["weights"]} == {len(pair["source"])}
+    assert main(["show", "pairs", "attention", "rows=1"]) == 0
+    assert "--- pair 0: " in capsys.readouterr().out
+    lingloom.run("small.yaml")
+    assert main(["show", "small", "attention"]) == 2
+    assert "none of which says alone where it looks" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("objective", "context", "message"),
     [

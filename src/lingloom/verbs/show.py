@@ -1,4 +1,4 @@
-"""`lingloom show RUN [batch|recipe|losses]`: what the model really saw, and how it went.
+"""`lingloom show RUN [batch|recipe|losses|attention]`: what the model saw, and how it went.
 
 Of a corpus: `lingloom show CORPUS [dropped|sources|duplicates|holdout]`, in show_corpus.py.
 """
@@ -14,7 +14,7 @@ from ..loading import COMMAND_LINE
 from ..runs import RunFolder, find_run
 from ..settings import Settings
 from ..tokens.tokenizer import END, Tokenizer
-from . import show_corpus
+from . import show_attention, show_corpus
 from .console import answer, read_words
 
 if TYPE_CHECKING:
@@ -185,4 +185,10 @@ def _spelt(tokenizer: Tokenizer, ids: list[int]) -> str:
     return out + tokenizer.decode(stretch)
 
 
-VIEWS = {"run": _run, "batch": _batch, "recipe": _recipe, "losses": _losses}
+VIEWS = {
+    "run": _run,
+    "batch": _batch,
+    "recipe": _recipe,
+    "losses": _losses,
+    "attention": show_attention.show,
+}
