@@ -2,7 +2,9 @@
 
 import json
 import random
+import struct
 
+import numpy as np
 import pytest
 
 import lingloom
@@ -215,3 +217,33 @@ def test_a_label_of_held_out_text_alone_is_told_and_never_right(folder, capsys):
     assert "never learnt, always mistaken: scam (1)" in capsys.readouterr().err
     table = RunFolder(folder / "held").read_json("scores.json")["labels"]
     assert table["scam"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "n": 1}
+
+
+def test_images_are_told_apart_by_a_network_with_gradients_by_hand(tmp_path):
+    chance = np.random.default_rng(0)
+    labels = chance.integers(2, size=120)
+    images = chance.integers(90, size=(120, 4, 4))
+    for image, label in zip(images, labels, strict=True):
+        image[:, 2 * label : 2 * label + 2] += 120  # the bright half
+    for name, numbers in (("images-idx3", images), ("labels-idx1", labels)):
+        shape = struct.pack(f">{numbers.ndim}I", *numbers.shape)
+        raw = b"\0\0\x08" + bytes([numbers.ndim]) + shape + numbers.astype(np.uint8).tobytes()
+        (tmp_path / f"t-{name}-ubyte").write_bytes(raw)
+    (tmp_path / "images.yaml").write_text(
+        f"""text: {{read: {tmp_path}/t-images-idx3-ubyte, heldout_frac: 0.2}}
+tokens: {{kind: pixels}}
+model: {{kind: mlp, context: 16, width: 8, activation: sigmoid, gradient: by_hand}}
+out: {tmp_path}/run
+"""
+    )
+    model = lingloom.run(tmp_path / "images.yaml", *TRAIN)
+    assert values(RunFolder(tmp_path / "run"), "mlp")["accuracy"] > 0.9
+    assert model.classify("⠀⠀⣿⣿" * 4) == "1"
+    with pytest.raises(DataError, match=r"'a' \(U\+0061\) is no pixel"):
+        model.classify("a" * 16)
+    with pytest.raises(ShapeError, match="8 pixels are not the 16 of model.context"):
+        model.classify("⣿" * 8)
+    with pytest.raises(
+        RecipeError, match="reads images, which have 257 token ids; set tokens.kind"
+    ):
+        lingloom.run(tmp_path / "images.yaml", "tokens.kind=characters", f"out={tmp_path}/other")
