@@ -114,9 +114,14 @@ def line_chart(
 
 
 def interval_chart(
-    rows: Sequence[tuple[str, float, float | None, float | None, str]], label: str, *, width: int
+    rows: Sequence[tuple[str, float, float | None, float | None, str]],
+    label: str,
+    *,
+    width: int,
+    marked: str = "",
 ) -> Markup:
-    """One row each: (name, value, low, high, what is written beside it), smaller being better."""
+    """One row each: (name, value, low, high, what is written beside it), smaller being better; the
+    row called `marked` stands out, or else the last."""
     rows = [r for r in rows if math.isfinite(r[1])]
     if not rows:
         return Markup("")
@@ -128,7 +133,7 @@ def interval_chart(
     parts = [_x_axis(frame, label)]
     for i, (name, value, least, most, written) in enumerate(rows):
         y, x = 44 * i + 36, frame.x(value)
-        colour = "model" if i == len(rows) - 1 else "base"
+        colour = "model" if name == (marked or rows[-1][0]) else "base"
         side = "end" if x > (frame.left + frame.right) / 2 else "start"
         parts.append(
             f'<text x="{x:.1f}" y="{y - 10}" text-anchor="{side}" class="label">'

@@ -159,7 +159,7 @@ def _tiles(facts: LadderFacts) -> list[tuple[str, str, str, str]]:
 
 def _bits(facts: LadderFacts, width: int) -> Markup:
     rows = [(r.name, r.bits.value, r.bits.low, r.bits.high, interval(r.bits)) for r in facts.rungs]
-    return interval_chart(rows, BITS_LABEL, width=width)
+    return interval_chart(rows, BITS_LABEL, width=width, marked=facts.best.name)
 
 
 def interval(score: Score) -> str:
@@ -195,8 +195,8 @@ def _curves(
 
 def _prompts(facts: LadderFacts) -> list[tuple[str, list[tuple[str, str]]]]:
     """(prompt, what each rung wrote after it), in the order of the prompts."""
-    found: dict[str, list[tuple[str, str]]] = {}
+    found: dict[str, dict[str, str]] = {}
     for rung in facts.rungs:
-        for sample in rung.samples:
-            found.setdefault(sample.prompt, []).append((rung.name, sample.text))
-    return list(found.items())
+        for sample in rung.samples:  # two documents may begin alike
+            found.setdefault(sample.prompt, {})[rung.name] = sample.text
+    return [(prompt, list(written.items())) for prompt, written in found.items()]

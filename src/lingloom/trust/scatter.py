@@ -88,12 +88,13 @@ def _dot(frame: Frame, dot: Dot) -> str:
 
 
 def _labels(frame: Frame, dots: Sequence[Dot]) -> list[str]:
-    """Names beside their dots, moved down where they would lie upon each other."""
+    """Names beside their dots, moved down where they would lie upon a dot or upon each other."""
     parts: list[str] = []
-    placed: list[tuple[float, float, float]] = []
+    centres = [(frame.x(math.log10(d.x)), frame.y(d.y) + 4) for d in dots]
+    placed = [(x - 6, x + 6, y) for x, y in centres]
     for dot in sorted(dots, key=lambda d: -d.y):
         x, y = frame.x(math.log10(dot.x)), frame.y(dot.y) + 4
-        size = LETTER_PX * len(dot.name)
+        size = LETTER_PX * len(dot.name) + 4
         left = x + 10 + size > frame.right
         start = x - 10 - size if left else x + 10
         while any(

@@ -54,7 +54,7 @@ def ladder_facts(
         below = costs
     came = {"time": state["seconds_s"], "memory": state["peak_memory_bytes"], "disk": disk_bytes}
     return LadderFacts(
-        name=f"ladder of {', '.join(Path(entry).name or entry for entry in ladder.text.entries)}",
+        name=f"Ladder: {', '.join(Path(entry).name or entry for entry in ladder.text.entries)}",
         by=ladder.by,
         budget_s=seconds_in(ladder.budget),
         share=state["share"],
