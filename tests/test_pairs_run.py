@@ -6,6 +6,7 @@ import sys
 from itertools import product
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import lingloom
@@ -14,6 +15,7 @@ from lingloom.cli import main
 from lingloom.errors import DataError, MissingError, RecipeError, ShapeError
 from lingloom.loading import load
 from lingloom.measure.pairs import compare
+from lingloom.measure.perplexity import MeasureSettings
 from lingloom.pipeline.prepare import open_data
 from lingloom.recipe import Recipe, read
 from lingloom.runs import RunFolder
@@ -34,6 +36,7 @@ train:
 decode: {temperature: 0, beams: 2, length_penalty: 0.6, max_new_tokens: 12}
 measure: {decoded: 12, resamples: 50}
 """
+FEW = MeasureSettings(resamples=1)
 NUMBERS = {"one": "一", "two": "二", "three": "三", "four": "四"}
 
 
@@ -81,7 +84,8 @@ def test_a_run_says_what_it_learnt_by_its_scores(run):
     assert list(scores) == ["bits per byte", "nats per token", "BLEU", "chrF"]
     assert scores["BLEU"]["fixes"]["sacrebleu"].startswith("nrefs:")
     assert "tok:zh" in scores["BLEU"]["fixes"]["sacrebleu"]
-    assert scores["BLEU"]["fixes"]["beams"] == 2
+    assert scores["BLEU"]["fixes"]["decode"]["beams"] == 2
+    assert "decode" not in scores["bits per byte"]["fixes"]
     assert scores["BLEU"]["fixes"]["references"] == "as words spell them"
     assert scores["BLEU"]["n"] == 12 and scores["BLEU"]["of"] == "sources"
     assert "12 of" in scores["BLEU"]["fixes"]["decoded"]
@@ -98,6 +102,15 @@ def test_measuring_again_gives_the_same_scores(run, capsys):
     assert main(["measure", "pairs", "--json"]) == 0
     again = json.loads(capsys.readouterr().out)["scores"]
     assert again == run.read_json("scores.json")["scores"]["transformer"]
+
+
+def test_other_pairs_can_be_measured_too(run, tmp_path, capsys):
+    (tmp_path / "other.tsv").write_text("one\t一\ntwo two\t二 二\nfive\t五\none\t一 了\n", "utf-8")
+    assert main(["measure", "pairs", f"text.read={tmp_path}/other.tsv", "--json"]) == 0
+    scores = {s["name"]: s for s in json.loads(capsys.readouterr().out)["scores"]}
+    assert list(scores) == ["bits per byte", "nats per token", "BLEU", "chrF"]
+    assert scores["BLEU"]["n"] == 3 and scores["BLEU"]["fixes"]["pairs"] == 4
+    assert "nrefs:var" in scores["BLEU"]["fixes"]["sacrebleu"]
 
 
 def test_asking_translates_one_text_or_the_lines_of_the_input(run, capsys, monkeypatch):
@@ -233,5 +246,19 @@ def test_chinese_is_counted_by_characters_and_thai_too():
 
 
 def test_nothing_alike_has_an_interval_too():
-    bleu, _ = compare(["x y z"] * 3, [["a b c"]] * 3, resamples=20)
+    bleu, _ = compare(["x y z"] * 3, [["a b c"]] * 3)
     assert (bleu.value, bleu.low, bleu.high) == (0, 0, 0)
+
+
+def test_the_interval_of_bleu_is_that_of_drawing_texts_anew():
+    texts = [f"the {word} sat on a mat today" for word in ("cat", "dog", "cow", "hen")] * 5
+    right = [[f"the {word} sat on a mat now"] for word in ("cat", "dog", "cow", "fox")] * 5
+    for score in compare(texts, right):
+        assert score.low < score.value < score.high < 100
+    settings = MeasureSettings(resamples=40, seed=3)
+    bleu, _ = compare(texts, right, settings)
+    chance, found = np.random.default_rng(3), []
+    for _ in range(40):
+        drawn = chance.integers(20, size=20)
+        found.append(compare([texts[i] for i in drawn], [right[i] for i in drawn], FEW)[0].value)
+    assert (bleu.low, bleu.high) == pytest.approx(tuple(np.quantile(found, [0.025, 0.975])))

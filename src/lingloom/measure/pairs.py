@@ -5,10 +5,9 @@ Pairs with the same source stand together: their targets are the references of w
 it, and whole sources are drawn for the intervals.
 
 Source: Papineni et al. 2002 (BLEU) and Popovic 2015 (chrF), as sacrebleu computes them (Post 2018,
-A Call for Clarity in Reporting BLEU Scores), with its own bootstrap over sources (Koehn 2004).
+A Call for Clarity in Reporting BLEU Scores); intervals by bootstrap over sources (Koehn 2004).
 """
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ from ..tokens.reading import Reading
 from ..tokens.spaces import HAN
 from ..train.objectives.cross_entropy import token_nats
 from .perplexity import DocumentTable, MeasureSettings
-from .score import Score, ratio
+from .score import LEVEL, Score, ratio
 
 _HAN = re.compile(f"[{HAN}]")
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff]")
@@ -101,13 +100,17 @@ def measure_pairs(
     if settings.decoded:
         some = _spread(sources, settings.decoded)
         written = _write(model, reading, some, decode)
-        pinned |= {"decoded": f"{len(some)} of {len(sources)} sources", **_how(decode)}
+        pinned = {
+            **pinned,
+            "decoded": f"{len(some)} of {len(sources)} sources",
+            "decode": decode.model_dump(mode="json"),
+        }
         if not reading.tokenizer.lossless:
             pinned["references"] = f"as {reading.tokenizer.kind} spell them"
         scores += compare(
             [each.text for each, _ in written],
             [targets for _, targets in written],
-            settings.resamples,
+            settings,
             pinned,
         )
     return PairsMeasured(scores, table, written)
@@ -162,19 +165,10 @@ def _write(
     ]
 
 
-def _how(decode: DecodeSettings) -> dict[str, Any]:
-    """What decides which targets are written."""
-    if decode.beams > 1:
-        return {"beams": decode.beams, "length_penalty": decode.length_penalty}
-    return {"temperature": decode.temperature} | (
-        {"seed": decode.seed} if decode.temperature else {}
-    )
-
-
 def compare(
     texts: Sequence[str],
     references: Sequence[Sequence[str]],
-    resamples: int = 1000,
+    settings: MeasureSettings | None = None,
     fixes: Mapping[str, Any] | None = None,
 ) -> list[Score]:
     """BLEU and chrF of `texts`, 0 to 100, each with sacrebleu's signature among its fixes.
@@ -184,7 +178,7 @@ def compare(
     Args:
         texts: what was written.
         references: one or more for each text; their number may differ.
-        resamples: draws of texts behind each 95% interval, seeded as sacrebleu does.
+        settings: draws of texts behind each 95% interval, and their seed.
         fixes: what else pins the scores.
 
     Raises:
@@ -193,6 +187,7 @@ def compare(
     need_sacrebleu()
     from sacrebleu.metrics import BLEU, CHRF  # type: ignore[attr-defined]
 
+    settings = settings or MeasureSettings()
     most = max(len(each) for each in references)
     columns: Any = [
         [each[i] if i < len(each) else None for each in references] for i in range(most)
@@ -202,18 +197,33 @@ def compare(
         ("BLEU", BLEU(tokenize=_words_of([each[0] for each in references]))),
         ("chrF", CHRF()),
     ):
-        drawn = resamples if len(texts) > 1 else 1
-        found = metric.corpus_score(list(texts), columns, n_bootstrap=drawn)
-        signature = str(metric.get_signature())
-        told = json.loads(found.format(width=6, signature=signature, is_json=True))
-        low = high = None
-        if drawn > 1:
-            middle, half = told.get("confidence_mean", 0.0), told.get("confidence_var", 0.0)
-            low, high = middle - half, middle + half
-        pinned = {**(fixes or {}), "sacrebleu": signature}
-        value = float(found.score)
+        value = float(metric.corpus_score(list(texts), columns).score)
+        counts = np.array(metric._extract_corpus_statistics(list(texts), columns))
+        low, high = _interval(metric, counts, settings) if len(texts) > 1 else (None, None)
+        pinned = {**(fixes or {}), "sacrebleu": str(metric.get_signature())}
         scores.append(Score(name, value, "", len(texts), low, high, "sources", pinned))
     return scores
+
+
+def _interval(metric: Any, counts: np.ndarray, settings: MeasureSettings) -> tuple[float, float]:
+    """The middle 95% of the scores of texts drawn with replacement.
+
+    sacrebleu's own bootstrap gives a mean and a half width, and fails where only some of the
+    resampled scores are 0.
+
+    Args:
+        metric: of sacrebleu.
+        counts: (texts, K), what each text adds to those that the score is made of.
+        settings: how many draws, and their seed.
+    """
+    chance = np.random.default_rng(settings.seed)
+    drawn = (
+        counts[chance.integers(len(counts), size=len(counts))] for _ in range(settings.resamples)
+    )
+    found = [float(metric._compute_score_from_stats(some.sum(0).tolist()).score) for some in drawn]
+    tail = (1 - LEVEL) / 2
+    low, high = np.quantile(found, [tail, 1 - tail])
+    return float(low), float(high)
 
 
 def _words_of(texts: Sequence[str]) -> str:

@@ -199,7 +199,7 @@ def _train_tokenizer(
     yield Event("tokenizer", "begin", {"kind": settings.kind})
     begun = time.perf_counter()
     texts: Iterator[str] = (
-        d.text for split, d in _with_targets(documents()) if split.startswith("train")
+        d.text for split, d in with_targets(documents()) if split.startswith("train")
     )
     objective = objective_of(recipe.model, recipe.train)  # type: ignore[arg-type]
     tokenizer = with_extra(settings.train(texts), objective.extra_tokens())
@@ -216,7 +216,7 @@ def _write(
     begun, stats = time.perf_counter(), ShardStats()
     of, words = _labels_of(recipe), WordByWord(tokenizer)
     encode = words if of == "word" else None
-    for stats in write_shards(_with_targets(documents()), tokenizer, run.data, encode=encode):
+    for stats in write_shards(with_targets(documents()), tokenizer, run.data, encode=encode):
         yield Event("shards", "progress", {"tokens": stats.tokens})
     yield Event("shards", "end", {"tokens": stats.tokens, "seconds_s": time.perf_counter() - begun})
     if of:
@@ -231,7 +231,7 @@ def _labels_of(recipe: Recipe) -> Literal["", "text", "word"]:
     return objective_of(model, recipe.train).labels_of
 
 
-def _with_targets(documents: Iterator[tuple[str, Document]]) -> Iterator[tuple[str, Document]]:
+def with_targets(documents: Iterator[tuple[str, Document]]) -> Iterator[tuple[str, Document]]:
     """Each document, and behind it its target where it has one, in a split of its own."""
     for split, document in documents:
         yield split, document

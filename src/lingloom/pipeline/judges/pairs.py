@@ -2,8 +2,10 @@
 beside them, and some of these to read."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from ...measure.pairs import PairsMeasured, measure_pairs, need_sacrebleu
@@ -12,14 +14,17 @@ from ...models.model import PairModel
 from ...models.port import load_model
 from ...recipe import Recipe
 from ...runs import RunFolder
+from ...text.document import Document
 from ...tokens.pairs import fitting
 from ...tokens.reading import Reading
+from ...tokens.shards import Shards
+from ...tokens.write import write_shards
 from ...train.objectives.objective import objective_of
 from ...train.objectives.pairs import PairsSettings
 from ...trust.facts import Sample
 from ..events import Event
-from ..prepare import Data
-from .judge import Evaluate, objective_loss
+from ..prepare import TARGETS, Data, with_targets
+from .judge import Evaluate, objective_loss, pinned
 
 SAMPLES = 6
 """Targets that the report shows."""
@@ -39,16 +44,29 @@ def heldout_loss(data: Data, model: PairModel, recipe: Recipe) -> Evaluate:
 
 def scores(recipe: Recipe, data: Data, model: PairModel) -> list[Score]:
     """Scores on all held-out pairs."""
-    return _measured(recipe, data, model).scores
+    return _measured(recipe, model, data.reading("heldout"), **pinned(recipe)).scores
 
 
-def _measured(recipe: Recipe, data: Data, model: PairModel) -> PairsMeasured:
+def scores_of_text(
+    recipe: Recipe, data: Data, model: PairModel, documents: Iterable[Document]
+) -> list[Score]:
+    """Scores on other texts, which have their targets with them."""
+    with TemporaryDirectory() as folder:
+        both = with_targets(("given", document) for document in documents)
+        for _ in write_shards(both, data.tokenizer, Path(folder)):
+            pass
+        texts, targets = (
+            Shards.open(folder, split, data.tokenizer) for split in ("given", "given" + TARGETS)
+        )
+        reading = Reading(texts, data.tokenizer, targets)
+        return _measured(recipe, model, reading, split="given").scores
+
+
+def _measured(recipe: Recipe, model: PairModel, reading: Reading, **fixes: str) -> PairsMeasured:
     settings: Any = recipe.model
     objective = objective_of(settings, recipe.train)
     assert isinstance(objective, PairsSettings)
-    reading = data.reading("heldout")
     found = fitting(reading, settings.context, objective.unfit)
-    fixes = {"split": "heldout"}
     return measure_pairs(model, reading, found, recipe.measure, recipe.decode, fixes)
 
 
@@ -58,7 +76,7 @@ def finish(run: RunFolder, recipe: Recipe, data: Data) -> Iterator[Event]:
     reading = data.reading("heldout")
     yield Event("measure", "begin", {"who": "model", "documents": reading.texts.documents})
     begun = time.perf_counter()
-    found = _measured(recipe, data, model)
+    found = _measured(recipe, model, reading, **pinned(recipe))
     seconds_s = time.perf_counter() - begun
     yield Event("measure", "end", {"who": kind, "scores": found.scores, "seconds_s": seconds_s})
     run.write_json(
