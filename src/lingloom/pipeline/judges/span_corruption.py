@@ -23,7 +23,7 @@ from ...train.objectives.span_corruption import SpanCorruptionSettings
 from ...trust.facts import Sample
 from ..events import Event
 from ..prepare import Data
-from .judge import Evaluate, objective_loss
+from .judge import Evaluate, objective_loss, pinned
 
 SAMPLES = 4
 SAMPLE_TOKENS = 48
@@ -69,7 +69,7 @@ def scores(recipe: Recipe, data: Data, model: PairModel) -> list[Score]:
         resamples=settings.resamples,
         seed=settings.seed,
         fixes={
-            "split": "heldout",
+            **pinned(recipe),
             "sha256": data.heldout.sha256,
             "context": model.settings.context,
             "noise_frac": objective.noise_frac,
@@ -86,12 +86,12 @@ def _samples(model: PairModel, recipe: Recipe, data: Data) -> Iterator[Sample]:
     objective, tokenizer = _objective(recipe), data.tokenizer
     sentinels = objective.sentinel_ids(tokenizer)
     longest = min(SAMPLE_TOKENS, objective.lengths(model.settings).tokens)
-    decode = DecodeSettings(temperature=0, max_new_tokens=model.settings.context)
     chosen = _long_enough(data, longest)
     for index in chosen:
         ids = data.heldout.document(index)[:longest]
         hidden = hide(objective.noise.lengths(len(ids)), [index])
         source, target = (part[0].tolist() for part in split(ids[None], hidden, sentinels))
+        decode = DecodeSettings(temperature=0, max_new_tokens=2 * len(target))
         said, _ = write_gaps(model, source, tokenizer.end, sentinels, decode)
         pieces = [tokenizer.decode(run) for run in runs([sentinels[0], *source], sentinels)]
         pairs = zip(runs(said, sentinels), runs(target, sentinels), strict=False)
