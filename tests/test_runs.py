@@ -77,5 +77,7 @@ def test_a_run_is_found_by_name_and_a_misspelt_one_is_guessed(tmp_path, monkeypa
 def test_an_unwritable_folder_is_a_clear_error(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("")
-    with pytest.raises(RunError, match="file: is a file, so no folder can be there; give the name of a folder"):
+    with pytest.raises(
+        RunError, match="file: is a file, so no folder can be there; give the name of a folder"
+    ):
         RunFolder(blocked / "run").write_json("run.json", {})

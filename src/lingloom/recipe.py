@@ -11,8 +11,8 @@ from pydantic import Field, NonNegativeInt, model_validator
 from .corpus_recipe import CorpusRecipe
 from .errors import RecipeError
 from .loading import load, read_tree
-from .measure.perplexity import MeasureSettings, need_words_measured
-from .models.decode import DecodeSettings, need_no_search
+from .measure.perplexity import MeasureSettings, need_measured
+from .models.decode import DecodeSettings, need_decoded
 from .models.kinds import MODELS
 from .models.model import need_carrying
 from .settings import AnyKind, Kinds, Settings
@@ -51,7 +51,7 @@ class Recipe(Settings):
     @model_validator(mode="after")
     def _sections_fit_together(self) -> Self:
         objective = objective_of(self.model, self.train)  # type: ignore[arg-type]
-        objective.need_effect(self.train)
+        objective.need_effect(self.model, self.train)  # type: ignore[arg-type]
         if self.baseline is not None and objective.kind != "next_token":  # type: ignore[attr-defined]
             raise RecipeError(
                 f"baseline: counts what comes next, and cannot be compared with objective "
@@ -59,8 +59,7 @@ class Recipe(Settings):
             )
         need_labels_in(self.text, objective)
         need_targets_in(self.text, objective)
-        if not objective.learns_targets:
-            need_no_search(self.decode, self.model.kind)  # type: ignore[attr-defined]
+        need_decoded(self.decode, objective.kind)  # type: ignore[attr-defined]
         if self.model.mixes_rows and self.train.micro:  # type: ignore[attr-defined]
             raise RecipeError(
                 f"train.micro: {self.train.micro} cannot be with batch norm, for which a batch is "
@@ -68,7 +67,7 @@ class Recipe(Settings):
             )
         if self.train.packing == "carried":
             need_carrying(self.model, "train.packing=carried")
-        need_words_measured(self.measure, objective.kind)  # type: ignore[attr-defined]
+        need_measured(self.measure, objective.kind)  # type: ignore[attr-defined]
         if self.measure.carried:
             need_carrying(self.model, "measure.carried=true")
         return self

@@ -3,7 +3,7 @@ import pytest
 
 from lingloom.errors import DataError
 from lingloom.measure.ranking import area_under_roc, roc_curve
-from lingloom.measure.told import Told, scores
+from lingloom.measure.told import Told, label_scores
 
 TRUE = np.array([1, 1, 0, 1, 0, 0], bool)
 SCORES = np.array([0.9, 0.8, 0.7, 0.6, 0.55, 0.1])
@@ -60,10 +60,13 @@ def test_two_labels_with_chances_are_judged_by_the_area_too():
     chances = [np.array([1 - score, score]) for score in SCORES]
     true = [np.array([int(label)]) for label in TRUE]
     ids = [str(i) for i in range(6)]
-    found = {score.name: score.value for score in scores(Told(["ham", "spam"], ids, said, true))}
+    found = {
+        score.name: score.value for score in label_scores(Told(["ham", "spam"], ids, said, true))
+    }
     assert "area under ROC" not in found
     found = {
-        score.name: score.value for score in scores(Told(["ham", "spam"], ids, said, true, chances))
+        score.name: score.value
+        for score in label_scores(Told(["ham", "spam"], ids, said, true, chances))
     }
     assert found["area under ROC"] == pytest.approx(8 / 9)
     assert found["accuracy"] == pytest.approx(4 / 6)

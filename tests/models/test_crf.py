@@ -9,6 +9,8 @@ from lingloom.errors import RecipeError
 from lingloom.models.crf import CRFSettings
 from lingloom.models.linear_chain import LinearChain, allowed_in_bio, words_among
 from lingloom.tokens.batch import IGNORE, Passages
+from lingloom.train.objectives.tag import TagSettings
+from lingloom.train.settings import RegulariseSettings, TrainSettings
 
 L = 3
 SIZES = [4, 1, 3]
@@ -179,12 +181,13 @@ def test_backward_layers_read_from_the_last_token():
 
 
 def test_what_paths_cannot_do_is_refused():
-    model = CRFSettings(vocab=9, labels=3).build()
     scores, targets = torch.zeros(1, 2, 3), torch.zeros(1, 2, dtype=torch.int64)
+    smoothed = TrainSettings(regularise=RegulariseSettings(label_smoothing=0.1))
     with pytest.raises(
         RecipeError, match=r"label_smoothing: 0.1 spreads the probability of single"
     ):
-        model.tag_nats(scores, targets, 0.1)
+        TagSettings().need_effect(CRFSettings(vocab=9, labels=3), smoothed)
+    TagSettings().need_effect(CRFSettings(vocab=9, labels=3, chain=False), smoothed)
     model = CRFSettings(vocab=9, labels=3, constraint="bio").build()
     with pytest.raises(RecipeError, match=r"label_names: 0 names of 3 labels, and constraint bio"):
         model.best_tags(scores, targets == 0)

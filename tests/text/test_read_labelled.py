@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from lingloom.errors import DataError, RecipeError
+from lingloom.loading import load
 from lingloom.text.clean import CleanSettings, clean
 from lingloom.text.idx import as_text
 from lingloom.text.prepare import UNEVEN, TextStats, prepare
@@ -196,3 +197,29 @@ def test_a_label_of_blanks_is_none(tmp_path):
     found, aside = read(read=str(file), label_field="label")
     assert found == [("3", "b", "x")]
     assert aside == [(2, "no label in field 'label'")]
+
+
+def test_a_line_that_cannot_be_decoded_takes_its_sentence_with_it(tmp_path):
+    file = tmp_path / "a.conll"
+    file.write_bytes("华为\tB\nJohn\tO\n".encode() + b"\xff\xfe\tO\nLondon\tB\n\nParis\tB\n")
+    found, aside = read(read=str(file), label_field=2, encoding="utf-8")
+    assert found == [("6", "Paris", "B")]
+    assert aside[-1] == (3, "the line cannot be decoded; the sentence of line 1 is left out")
+
+
+def test_labels_may_be_lists_and_numbers_in_jsonl(tmp_path):
+    file = tmp_path / "a.jsonl"
+    file.write_text('{"text": "a b", "l": ["O", "B"]}\n{"text": "c", "l": 4.5}\n{"text": "d"}\n')
+    found, aside = read(read=str(file), label_field="l")
+    assert found == [("1", "a b", "O B"), ("2", "c", "4.5")]
+    assert aside == [(3, "no label in field 'l'")]
+
+
+def test_text_without_fields_is_set_aside_where_labels_are_asked_for():
+    with pytest.raises(DataError, match="no document in 1 files"):
+        read(read="python:topics", label_field="l")
+
+
+def test_a_label_comes_from_one_place(tmp_path):
+    with pytest.raises(RecipeError, match="label_field and label_from=file both say"):
+        load(TextSettings, {"read": "x", "label_field": "l", "label_from": "file"})

@@ -91,7 +91,7 @@ def test_a_folder_without_text_names_the_suffixes(here):
         DataError,
         "text.read: none of the 1 files in 'data' has the suffix of a text format (.txt, .text, "
         ".md, .jsonl, .ndjson, .json, .csv, .tsv, .parquet, .yml, .yaml, .html, .htm, .xhtml, "
-        ".warc, .wet, .xml); name the files themselves, or set text.format",
+        ".warc, .wet, .xml, .conll); name the files themselves, or set text.format",
         read="data",
     )
 

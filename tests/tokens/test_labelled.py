@@ -231,3 +231,18 @@ def test_all_held_out_texts_are_read_once_in_the_same_way(tmp_path):
     chosen = np.concatenate(list(order.each_once()))
     assert sorted(chosen.tolist()) == list(range(49))
     assert [c.tolist() for c in order.each_once()] == [c.tolist() for c in order.each_once()]
+
+
+def test_a_context_without_room_between_the_signs_is_refused(tmp_path):
+    reading = stored(tmp_path, MESSAGES)
+    with pytest.raises(DataError, match="context 2 has no room for a text between its 2 signs"):
+        Labelled(reading, 2, 2, 0, cut=True, signs=((0,), (0,)))
+
+
+@pytest.mark.parametrize(
+    "tree", ['{"format": 1}', '{"format": 1, "names": 5, "of": "text"}', "[]", "{"]
+)
+def test_damaged_labels_are_told(tmp_path, tree):
+    (tmp_path / "labels.json").write_text(tree)
+    with pytest.raises(DataError, match="labels.json: "):
+        open_label_set(tmp_path)

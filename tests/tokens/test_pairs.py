@@ -134,3 +134,8 @@ def test_some_pairs_are_spread_evenly_over_all(tmp_path):
     found = fitting(reading(tmp_path, many(100)), 40)
     assert found.spread(10).chosen.tolist() == list(range(0, 100, 10))
     assert found.spread(1000).chosen.tolist() == list(range(100))
+
+
+def test_a_batch_is_as_wide_as_its_longer_side():
+    rows = padded_pairs([[1] * 40, [2]], [[3], [4, 5]], 0)
+    assert (rows.context, rows.tokens) == (41, 2 * 41 + 2 * 3)

@@ -1,5 +1,7 @@
 """A state carried from step to step: what it is worth, and that no stop and no split changes it."""
 
+import time
+
 import pytest
 import torch
 
@@ -12,9 +14,11 @@ from lingloom.tokens.batches import Batches
 from lingloom.tokens.bytelevel import BytesSettings
 from lingloom.tokens.shards import Shards
 from lingloom.tokens.write import write_shards
+from lingloom.train import checkpoint
 from lingloom.train.loop import train
 from lingloom.train.objectives.cross_entropy import next_token
 from lingloom.train.settings import CheckpointSettings, TrainSettings
+from lingloom.train.state_files import read_state
 
 ROWS, CONTEXT, EPOCH = 6, 5, 8
 FAMILY = RNNSettings(vocab=12, context=CONTEXT, layers=2, width=10)
@@ -136,3 +140,21 @@ def test_text_too_short_for_the_stretches_is_refused(tmp_path):
         assert torch.equal(torch.cat([b.targets[row] for b in read[:3]]), text[row * 15 + 1 :][:15])
     assert [batch.goes_on for batch in read] == [False, True, True, False]
     assert torch.equal(read[3].ids, read[0].ids)
+
+
+def test_a_slow_disk_saves_the_state_of_its_own_step(tmp_path, monkeypatch):
+    """Reading the next batch changes the carried state, which is still being written."""
+    write = checkpoint.write_state
+
+    def slow(*arguments):
+        time.sleep(0.05)
+        write(*arguments)
+
+    monkeypatch.setattr(checkpoint, "write_state", slow)
+    for background in (False, True):
+        keep = CheckpointSettings(every=1, keep=12, background=background)
+        losses(fresh(), settings(steps=4, checkpoint=keep), checkpoints=tmp_path / str(background))
+    for step in range(1, 5):
+        places = (tmp_path / str(b) / f"step-{step:08}" for b in (False, True))
+        one, other = (read_state(place, step) for place in places)
+        assert torch.equal(one.tensors["carried"], other.tensors["carried"]), step

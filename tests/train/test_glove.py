@@ -12,6 +12,7 @@ from lingloom.text.document import Document
 from lingloom.tokens import cooccurrence
 from lingloom.tokens.batch import WordPairs
 from lingloom.tokens.cooccurrence import counted_pairs
+from lingloom.tokens.reading import Reading
 from lingloom.tokens.shards import Shards
 from lingloom.tokens.words import WordsSettings
 from lingloom.tokens.write import write_shards
@@ -117,3 +118,20 @@ def test_vectors_learn_the_logarithm_of_counts():
         loss.backward()
         optimizer.step()
     assert loss.item() / count < 1e-3
+
+
+def test_texts_shorter_than_the_window_are_counted(tmp_path):
+    tokenizer, texts = text_of(tmp_path, ["a", "b a", "c"])
+    pairs = counted_pairs(texts, tokenizer, 10, 10**6)
+    assert table(tokenizer, pairs) == {("a", "b"): 1, ("b", "a"): 1}
+
+
+def test_a_part_of_what_is_held_out_is_like_all_of_it(tmp_path):
+    """Pairs are counted in the order of words, of which the first are the most frequent."""
+    words = [f"w{i}" for i in range(60)]
+    chance = np.random.default_rng(0)
+    lines = [" ".join(chance.choice(words, 40)) for _ in range(60)]
+    tokenizer, texts = text_of(tmp_path, lines)
+    reading = Reading(texts, tokenizer)
+    first = next(CoOccurrenceSettings().heldout(reading, GloVeSettings(vocab=99), 1))
+    assert len(first.ids.unique()) > 50

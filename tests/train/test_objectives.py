@@ -135,6 +135,22 @@ def test_a_model_without_hidden_states_is_scored_by_its_logits():
             "baseline: counts what comes next, and cannot be compared with objective masked_token",
         ),
         (
+            {"model": "word2vec", "decode": {"temperature": 0.5}},
+            "decode.temperature: has no effect on objective skip_gram, of which no text is written",
+        ),
+        (
+            {"model": "word2vec", "measure": {"stride": 4}},
+            "measure.stride: has no effect on objective skip_gram, only on next_token",
+        ),
+        (
+            {"model": "gpt2", "decode": {"beams": 2, "temperature": 0}},
+            "decode.beams: 2 beams are for models that write a text for another one",
+        ),
+        (
+            {"model": {"kind": "bert", "head": "next_sentence", "parts": 1}},
+            "parts 1 cannot tell the two texts of head=next_sentence apart",
+        ),
+        (
             {"model": "gpt2", "train": {"objective": "masked_token"}},
             "model.kind gpt2 cannot learn masked_token, only next_token",
         ),

@@ -81,7 +81,8 @@ def cbow(model, rows, negatives):
 @pytest.mark.parametrize("softmax", ["negative", "hierarchical"])
 @pytest.mark.parametrize("kind, by_pairs", [(SkipGramSettings, skip_gram), (CBOWSettings, cbow)])
 def test_the_loss_and_its_gradients_are_the_papers_sums(kind, by_pairs, softmax, T):
-    settings = kind(window=3, softmax=softmax, negatives=2, shared=4)
+    chance = {"negatives": 2, "shared": 4} if softmax == "negative" else {}
+    settings = kind(window=3, softmax=softmax, **chance)
     ours, theirs, rows = model_of(), model_of(), rows_of(softmax, T)
     if T == 2:
         rows = WordRows(**{n: t[:1] for n, t in rows.tensors().items()}, read=2)

@@ -35,8 +35,17 @@ from ..train.objectives.cross_entropy import token_nats
 from .score import Score, Tally, ratio
 
 RAW_BYTE_NATS = math.log(256)
-WORD_VECTORS = ("skip_gram", "cbow", "co_occurrence")
-"""Objectives of which vectors of words are what is wanted."""
+OF_ALL = {"batch", "resamples", "seed"}
+"""Keys of MeasureSettings that mean something for every objective."""
+_OF_WORDS = {"similarity", "analogies"}
+OF_ONE = {
+    "next_token": {"documents", "stride", "carried", "hardest"},
+    "pairs": {"decoded", "documents", "hardest"},
+    "skip_gram": _OF_WORDS,
+    "cbow": _OF_WORDS,
+    "co_occurrence": _OF_WORDS,
+}
+"""Objective -> those that mean something for it besides."""
 PIECE_BYTES = 4_000_000
 """Text of a stream that is held in memory at once; a single longer document is held whole."""
 
@@ -70,17 +79,20 @@ class MeasureSettings(Settings):
     """Documents that the report shows for needing the most bits per byte."""
 
 
-def need_words_measured(measure: MeasureSettings, objective: str) -> None:
-    """Refuse files of words for a model that is not made for vectors of words.
+def need_measured(measure: MeasureSettings, objective: str) -> None:
+    """Refuse keys that say nothing to a model that learnt `objective`.
 
     Raises:
-        RecipeError: there are some.
+        RecipeError: one is set.
     """
-    for key in ("similarity", "analogies"):
-        if getattr(measure, key) and objective not in WORD_VECTORS:
+    told = OF_ALL | OF_ONE.get(objective, set())
+    default = MeasureSettings()
+    for key in MeasureSettings.model_fields:
+        if key not in told and getattr(measure, key) != getattr(default, key):
+            others = [name for name, keys in OF_ONE.items() if key in keys]
             raise RecipeError(
-                f"measure.{key}: objective {objective} is not held against words; leave it out, or "
-                f"choose an objective of {', '.join(WORD_VECTORS)}"
+                f"measure.{key}: has no effect on objective {objective}, only on "
+                f"{', '.join(others)}; leave it out"
             )
 
 

@@ -10,7 +10,7 @@ from ..tasks.tell import AT_ONCE, rows_of_texts, rows_of_words, text_chances, wo
 from ..text.document import Document
 from ..tokens.batch import IGNORE, Passages
 from ..tokens.labelled import Labelled
-from ..tokens.labels import LabelSet
+from ..tokens.labels import LabelSet, regular
 from ..tokens.tokenizer import Tokenizer
 from .told import Told
 
@@ -71,7 +71,9 @@ def _told_in(document: Document, labels: LabelSet, numbers: dict[str, int]) -> n
             f"{document.id}: has no label to measure by; name the field that holds it as "
             "text.label_field"
         )
-    names = [str(label).strip()] if labels.of == "text" else str(label).split()
+    names = [
+        regular(name) for name in ([str(label)] if labels.of == "text" else str(label).split())
+    ]
     words = len(document.text.split())
     if labels.of == "word" and len(names) != words:
         raise DataError(

@@ -168,7 +168,7 @@ class _Writing:
         return best is not None and best.score >= bound
 
     def _first(self, begun: list[_Begun]) -> Tensor:
-        start = torch.full((len(begun), 1), self.end)
+        start = torch.full((len(begun), 1), self.model.begins_with(self.end))
         return self._scores(start)
 
     def _next(self, rows: list[int], begun: list[_Begun]) -> Tensor:

@@ -88,7 +88,21 @@ class BertSettings(ModelSettings):
         return self
 
     @model_validator(mode="after")
+    def _two_texts_are_told_apart(self) -> Self:
+        if self.head == "next_sentence" and self.parts < 2:
+            raise ValueError(
+                f"parts {self.parts} cannot tell the two texts of head=next_sentence apart; set "
+                "parts=2"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _labels_have_an_effect(self) -> Self:
+        if self.label_names and self.head not in ("classify", "tag"):
+            raise ValueError(
+                f"label_names has no effect on head={self.head}, which tells no labels; leave it "
+                "out, or set head=classify or head=tag"
+            )
         if self.labels and self.head not in ("classify", "tag"):
             raise ValueError(
                 f"labels {self.labels} has no effect on head={self.head}, which tells none; leave "

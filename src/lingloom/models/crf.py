@@ -71,6 +71,10 @@ class CRFSettings(ModelSettings):
             )
         return self
 
+    @property
+    def smooths(self) -> bool:
+        return not self.chain
+
     def shape(self) -> str:
         above = "CRF" if self.chain else "softmax"
         return f"{self.layers} bidirectional layers, width {self.width}, {above}"
@@ -133,12 +137,6 @@ class CRF(LabelModel):
     def tag_nats(self, scores: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
         if self.chain is None:
             return super().tag_nats(scores, targets, label_smoothing)
-        if label_smoothing:
-            raise RecipeError(
-                f"train.regularise.label_smoothing: {label_smoothing:g} spreads the probability of "
-                "single labels, and model.kind crf learns whole paths; leave it out, or set "
-                "model.chain=false"
-            )
         words = words_among(targets != IGNORE)
         return self.chain.nats(words.of(scores), words.of(targets), words.there).sum()
 

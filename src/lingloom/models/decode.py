@@ -26,6 +26,10 @@ WINDOW = 8
 """Tokens that are decoded again with each new one, for the blanks that tokenizers put between."""
 
 
+WRITES = ("next_token", "pairs", "span_corruption")
+"""Objectives after which a model writes text."""
+
+
 class DecodeSettings(Settings):
     """How the next token is chosen, and when to stop."""
 
@@ -104,7 +108,7 @@ def generate(
         RecipeError: beams are asked for.
         ShapeError: the prompt is longer than the model's context.
     """
-    need_no_search(settings, model.settings.kind)
+    need_decoded(settings, "next_token")
     prompt = list(prompt_ids)
     if not prompt:
         if end is None:
@@ -119,17 +123,25 @@ def generate(
     return Stream(_generate(model, prompt, end, settings))
 
 
-def need_no_search(settings: DecodeSettings, kind: str) -> None:
-    """Refuse beams for a model that goes on from a text.
+def need_decoded(settings: DecodeSettings, objective: str) -> None:
+    """Refuse keys that say nothing to a model that learnt `objective`.
 
     Raises:
-        RecipeError: there are some.
+        RecipeError: one is set.
     """
-    if settings.beams > 1:
+    if objective not in WRITES:
+        default = DecodeSettings()
+        for key in DecodeSettings.model_fields:
+            if getattr(settings, key) != getattr(default, key):
+                raise RecipeError(
+                    f"decode.{key}: has no effect on objective {objective}, of which no text is "
+                    "written; leave it out"
+                )
+    elif settings.beams > 1 and objective != "pairs":
         raise RecipeError(
             f"decode.beams: {settings.beams} beams are for models that write a text for another "
-            f"one, and model.kind {kind} goes on from a text token by token; set decode.beams=1 "
-            "decode.length_penalty=0"
+            f"one, and after objective {objective} a text is written token by token; set "
+            "decode.beams=1 decode.length_penalty=0"
         )
 
 

@@ -47,7 +47,7 @@ def named_vectors(model: Any, tokenizer: Tokenizer) -> tuple[list[str], np.ndarr
         RecipeError: the model has none.
     """
     vectors = token_vectors(model)
-    ids = [i for i in range(tokenizer.vocab) if i not in (tokenizer.end, tokenizer.unknown)]
+    ids = np.flatnonzero(tokenizer.token_bytes).tolist()
     texts = [tokenizer.decode([i]) for i in ids]
     names = [
         text if text and "\ufffd" not in text else tokenizer.token_of(i)

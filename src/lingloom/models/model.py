@@ -158,6 +158,10 @@ class PairModel(WritingModel):
     def hidden(self, batch: PairBatch) -> Tensor:
         raise NotImplementedError
 
+    def begins_with(self, end: int) -> int:
+        """Id of the token that begins what is written, where `end` is that of END."""
+        return end
+
     def encode(self, source: Tensor, source_seen: Tensor) -> Any:
         """What a source (B, S) says, in the words of the model; made once, however much is written.
 
@@ -201,6 +205,11 @@ class ModelSettings(Settings):
     """What the family can learn, by `objective.kind`; the first unless a recipe says otherwise."""
     carries: ClassVar[bool] = False
     """Whether the family can start a row from the state in which it left another."""
+
+    @property
+    def smooths(self) -> bool:
+        """Whether labels that are learnt stand alone, so that each can be smoothed."""
+        return True
 
     @property
     def mixes_rows(self) -> bool:

@@ -59,7 +59,8 @@ def start_from(
         raise RecipeError("\n".join(wrong))
     given, own = dict(other.named_parameters()), dict(model.named_parameters())
     with torch.no_grad():
-        for name in own.keys() & given.keys():
+        taken = {name for name in own.keys() & given.keys() if own[name].shape == given[name].shape}
+        for name in taken:
             own[name].copy_(given[name])
-    fresh = sorted(own.keys() - given.keys())
+    fresh = sorted(own.keys() - taken)  # heads that it lacks, or has for other labels
     return {"start_from": str(folder), "taken": len(own) - len(fresh), "random": fresh}

@@ -258,7 +258,8 @@ def _learn(
     settings = recipe.train
     seed_all(recipe.seed, "weights")
     model: NeuralModel = recipe.model.build()  # type: ignore[attr-defined]
-    if begun := _begin(model, settings.embed_from, data.tokenizer):
+    fresh = not (run.checkpoints.is_dir() and any(run.checkpoints.iterdir()))
+    if fresh and (begun := _begin(model, settings.embed_from, data.tokenizer)):
         run.note(begun_from=begun)
         yield Event("model", "end", begun)
     objective, batches = objective_of(model.settings, settings), order_of(recipe, data)

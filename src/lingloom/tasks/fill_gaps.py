@@ -92,7 +92,7 @@ def write_gaps(
     cache = model.new_cache(model.encode(ids, torch.ones_like(ids).bool()), 1, room)
     draws = torch.Generator().manual_seed(settings.seed)
     said: list[int] = []
-    read, named = end, 0
+    read, named = model.begins_with(end), 0
     while len(said) < room:
         scores = model.step(torch.tensor([[read]]), cache)[0].float().cpu()
         scores = _in_form(scores, named, gaps, end, sentinels)

@@ -4,7 +4,8 @@ Source: Tjong Kim Sang and De Meulder 2003 (Introduction to the CoNLL-2003 Share
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from .html import Described
 from .lines import rows
@@ -30,9 +31,20 @@ def conll(
         positions: whether each word ends with a digit, its place in a longer one, to leave out.
     """
     sentence = _Sentence(word, label, positions)
-    before = 0
+    before, undecoded, told = 0, set[int](), source.sink
+
+    def sink(record: Mapping[str, Any]) -> None:
+        undecoded.add(record["line"])
+        told(record)
+
+    source.sink = sink
     for line, raw in rows(chunks, source):
-        if line > before + 1 and sentence:
+        between = range(before + 1, line)
+        lost = undecoded.intersection(between)
+        undecoded -= lost
+        if lost and sentence:
+            sentence.lose(min(lost))
+        if len(lost) < len(between) and sentence:
             yield from sentence.ended(source)
         before = line
         if raw.startswith(_DOCUMENT):
@@ -58,6 +70,10 @@ class _Sentence:
 
     def __bool__(self) -> bool:
         return bool(self.first)
+
+    def lose(self, line: int) -> None:
+        """One of its lines was set aside before it came here."""
+        self.wrong = self.wrong or (line, "the line cannot be decoded", "")
 
     def take(self, line: int, raw: str) -> None:
         self.first = self.first or line

@@ -69,11 +69,15 @@ def jsonl(
 
 
 def _described(row: Mapping[str, Any], others: Mapping[str, str]) -> dict[str, str]:
-    return {
-        key: str(row[name])
-        for key, name in others.items()
-        if isinstance(row.get(name), str | int) and row[name] != ""
-    }
+    found = {key: row.get(name) for key, name in others.items()}
+    lists = {key: " ".join(value or ()) for key, value in found.items() if _are_words(value)}
+    plain = {k: str(v) for k, v in found.items() if isinstance(v, str | int | float) and v != ""}
+    return plain | lists
+
+
+def _are_words(value: Any) -> bool:
+    """Whether it is a list of texts, as the labels of words are often given."""
+    return isinstance(value, list) and bool(value) and all(isinstance(v, str) for v in value)
 
 
 def _no_field(source: Source, line: int, names: Sequence[str], row: dict[str, Any]) -> FieldError:

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from stat import S_ISREG
 from tempfile import TemporaryFile
-from typing import Annotated, Any, BinaryIO, Literal
+from typing import Annotated, Any, BinaryIO, Literal, Self
 
-from pydantic import Field, PositiveInt, field_validator
+from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from ..errors import DataError, RecipeError
 from ..settings import Settings
@@ -92,6 +92,15 @@ class TextSettings(Settings):
     """Share of the documents that is never trained on."""
     split_seed: int = 0
     """Another number holds out other documents."""
+
+    @model_validator(mode="after")
+    def _one_source_of_labels(self) -> Self:
+        if self.label_field and self.label_from != "field":
+            raise ValueError(
+                f"label_field and label_from={self.label_from} both say what a text is; leave one "
+                "of them out"
+            )
+        return self
 
     @field_validator("field")
     @classmethod
@@ -203,8 +212,11 @@ def documents_of(
         if lacking := next(
             (key for key in settings.beside if not str(facts.get(key, "")).strip()), None
         ):
-            place_in_file, name = int(label.partition(".")[0]), settings.beside[lacking]
-            source.set_aside(place_in_file, f"no {lacking} in field '{name}'", text)
+            line = label.partition(".")[0]
+            name = settings.beside[lacking]
+            source.set_aside(
+                int(line) if line.isdecimal() else 0, f"no {lacking} in field '{name}'", text
+            )
             continue
         source.report.documents += 1
         facts = {**facts, **meta} if meta else facts
@@ -222,6 +234,11 @@ def _label_of(place: Place, settings: TextSettings) -> dict[str, str]:
         return {}
     path = Path(place.name)
     if settings.label_from == "folder":
+        if not path.parent.name:
+            raise DataError(
+                f"{place.name}: stands in no named folder that could be its label (text.label_from="
+                "folder); name it with its folder, as in reviews/good/1.txt"
+            )
         return {"label": path.parent.name}
     return {"label": path.name.partition(".")[0]}
 

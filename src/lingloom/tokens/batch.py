@@ -39,7 +39,7 @@ class Rows:
 
     @property
     def context(self) -> int:
-        """Places of a row, T."""
+        """Places of a row, by which micro-batches are measured: T, or S where that is more."""
         return self.ids.shape[1]
 
     @property
@@ -94,6 +94,10 @@ class PairBatch(Rows):
     """(B, S) int64, padded on the right."""
     source_seen: Tensor
     """(B, S) bool: where a token of the source stands, and no padding."""
+
+    @property
+    def context(self) -> int:
+        return max(self.ids.shape[1], self.source.shape[1])
 
     @property
     def tokens(self) -> int:

@@ -101,7 +101,7 @@ def _chunks(texts: Shards, known: np.ndarray, window: int, unit: int) -> Iterato
         words += int(kept.sum())
         places = np.concatenate([places, own])
         keys, parts = [], []
-        for distance in range(1, window + 1):
+        for distance in range(1, min(window, len(ids) - 1) + 1):
             first = max(0, before - distance)
             a, b = ids[first : len(ids) - distance], ids[first + distance :]
             near = places[first + distance :] - places[first : len(ids) - distance] == distance
@@ -109,7 +109,8 @@ def _chunks(texts: Shards, known: np.ndarray, window: int, unit: int) -> Iterato
             keys.append(np.minimum(a, b) * vocab + np.maximum(a, b))
             parts.append(np.full(len(a), unit // distance, dtype=np.uint64))
         found = np.empty(sum(map(len, keys)), dtype=_COUNTED)
-        found["key"], found["parts"] = np.concatenate(keys), np.concatenate(parts)
+        if keys:
+            found["key"], found["parts"] = np.concatenate(keys), np.concatenate(parts)
         yield _joined([found])
         ids, places = ids[-window:], places[-window:]
 

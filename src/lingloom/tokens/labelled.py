@@ -57,6 +57,11 @@ class Labelled:
         self.before, self.behind = signs
         self.room = context - len(self.before) - len(self.behind)
         """Tokens of a text that fit."""
+        if self.room < 1:
+            raise DataError(
+                f"model.context {context} has no room for a text between its {context - self.room} "
+                "signs; raise it"
+            )
         self._starts = self.texts.starts()
         self._sizes = np.diff(self._starts) - 1
         self.cut_texts = int((self._sizes > self.room).sum())

@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -144,7 +144,7 @@ def write_labels(
         kept = splits.setdefault(split, _Split())
         texts += 1
         if of == "text":
-            number = met.setdefault(_regular(label), len(met))
+            number = met.setdefault(regular(label), len(met))
             kept.numbers.append(np.array([number], "<i4"))
             kept.counts[number] += 1
             continue
@@ -154,7 +154,7 @@ def write_labels(
                 f"{document.id}: {len(words)} words and {len(tags)} labels; each word, divided by "
                 "blanks, needs one label: correct the text"
             )
-        found = [met.setdefault(_regular(tag), len(met)) for tag in tags]
+        found = [met.setdefault(regular(tag), len(met)) for tag in tags]
         kept.counts.update(found)
         kept.numbers.append(_on_first_tokens(found, encode.words(words)))
         if split == "train":
@@ -192,7 +192,7 @@ def _on_first_tokens(labels: Sequence[int], words: Sequence[np.ndarray]) -> np.n
     return numbers
 
 
-def _regular(label: Any) -> str:
+def regular(label: Any) -> str:
     return unicodedata.normalize("NFC", str(label)).strip()
 
 
@@ -228,6 +228,17 @@ def _tree(folder: Path) -> dict[str, Any]:
         raise DataError(f"{path}: cannot be read ({error}); {_AGAIN}") from None
     if not isinstance(tree, dict) or tree.get("format") != FORMAT:
         raise DataError(f"{path}: not labels of format {FORMAT}; {_AGAIN}")
+    names, counts = tree.get("names"), tree.get("counts")
+    whole = (
+        isinstance(names, list)
+        and all(isinstance(name, str) for name in names)
+        and tree.get("of") in get_args(Of)
+        and isinstance(tree.get("han_apart"), bool)
+        and isinstance(counts, dict)
+        and all(isinstance(count, dict) for count in counts.values())
+    )
+    if not whole:
+        raise DataError(f"{path}: damaged; {_AGAIN}")
     return tree
 
 

@@ -147,6 +147,8 @@ class _Loop:
         begun, step, settings = time.perf_counter(), self.now.step, self.settings
         context = batch.context
         self.now.parameters.grad.zero_()
+        if self.now.moves_while_reading:
+            self._settle()
         batch = self.now.begin_step(batch)
         micro = rows_at_once(self.model.settings, settings, context)
         loss_sum, count = self.compute(step, batch, micro)

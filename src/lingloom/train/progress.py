@@ -52,6 +52,12 @@ class Progress:
         self.ended = ""
         """Why the run is over before its last step; empty while it is not."""
 
+    @property
+    def moves_while_reading(self) -> bool:
+        """Whether reading a batch changes what goes into checkpoints, so that none may be being
+        written meanwhile."""
+        return self.carried is not None or bool(self.statistics.live)
+
     def begin_step(self, batch: Rows) -> Rows:
         """`batch` with the state that its rows start from, where one is carried."""
         self.statistics.remember()

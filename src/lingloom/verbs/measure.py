@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import DataError, RecipeError
 from ..loading import COMMAND_LINE
 from ..loading import load as load_settings
-from ..measure.perplexity import MeasureSettings, perplexity
+from ..measure.perplexity import MeasureSettings, need_measured, perplexity
 from ..measure.score import Score
 from ..recipe import Recipe
 from ..runs import RunFolder, find_run
@@ -89,9 +89,13 @@ def _by_its_judge(folder: RunFolder, settings: MeasureWords, model: "Model", wor
     """
     from ..pipeline.judges.judge import judge_of
     from ..pipeline.prepare import open_data
+    from ..train.objectives.objective import objective_of
 
     what = f"a {model.model.settings.kind} model that was trained to {model.task}"
     recipe = load_settings(Recipe, folder.recipe).model_copy(update={"measure": settings.measure})
+    shape: Any = recipe.model
+    objective: Any = objective_of(shape, recipe.train)
+    need_measured(settings.measure, objective.kind)
     judge = judge_of(recipe)
     of_text = getattr(judge, "scores_of_text", None)
     if settings.text.entries and of_text is not None:

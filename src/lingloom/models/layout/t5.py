@@ -75,6 +75,7 @@ def _config(s: T5Settings) -> dict[str, Any]:
         **{theirs: values[ours] for ours, theirs in (_SIZES | _MORE).items()},
         "feed_forward_proj": _FF[s.ff],
         "is_encoder_decoder": True,
+        **({} if s.start is None else {"decoder_start_token_id": s.start}),
         "lingloom": {"context": s.context},
     }
 
@@ -82,9 +83,11 @@ def _config(s: T5Settings) -> dict[str, Any]:
 def _settings(config: Config) -> T5Settings:
     config.only("feed_forward_proj", *_FF.values())
     config.only("quantization_config", None)
+    start = config.get("decoder_start_token_id")
     values = {
         "vocab": config.need("vocab_size"),
         "context": config.get("n_positions", 512),
+        "start": None if start == config.get("eos_token_id") else start,
         "ff": {theirs: ours for ours, theirs in _FF.items()}[
             config.get("feed_forward_proj", "relu")
         ],

@@ -15,6 +15,7 @@ from ...trust.facts import Sample
 from ..estimate import EVALUATION_TOKENS
 from ..events import Event
 from ..prepare import Data
+from .judge import pinned
 
 PROMPT_CHARS = 24
 """Length of the beginnings of held-out documents that the report lets the model go on from."""
@@ -74,7 +75,7 @@ def measure_run(
     for name, each in who.items():
         yield Event("measure", "begin", {"who": name, "documents": data.heldout.documents})
         begun = time.perf_counter()
-        fixes = {"split": "heldout"}
+        fixes = pinned(recipe)
         measured[name] = perplexity(each, data.heldout, data.tokenizer, recipe.measure, fixes)
         yield Event(
             "measure",

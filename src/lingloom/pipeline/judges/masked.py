@@ -17,7 +17,7 @@ from ...train.objectives.objective import objective_of
 from ...trust.facts import Sample
 from ..events import Event
 from ..prepare import Data
-from .judge import objective_loss
+from .judge import objective_loss, pinned
 
 SAMPLES = 4
 SAMPLE_TOKENS = 24
@@ -35,11 +35,11 @@ def scores(recipe: Recipe, data: Data, model: Bert) -> list[Score]:
     objective, measure = objective_of(settings, recipe.train), recipe.measure
     assert isinstance(objective, MaskedTokenSettings)
     fixes = {
-        "split": "heldout",
+        **pinned(recipe),
         "sha256": data.heldout.sha256,
         "context": settings.context,
-        "hidden_frac": objective.hidden_frac,
-        "whole_words": objective.whole_words,
+        "head": settings.head,
+        "objective": objective.model_dump(mode="json", exclude={"kind"}),
     }
     rows = objective.heldout(data.reading("heldout"), settings, measure.batch)
     return masked_scores(model, rows, resamples=measure.resamples, seed=measure.seed, fixes=fixes)

@@ -1,5 +1,6 @@
 """A model that tells labels: how often it is right, beside the simplest guess, and what it says."""
 
+import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -22,7 +23,7 @@ from ...train.objectives.objective import objective_of
 from ...trust.facts import Sample
 from ..events import Event
 from ..prepare import Data
-from .judge import objective_loss
+from .judge import objective_loss, pinned
 
 EVALUATION_TEXTS = 1000
 """Behind each point of the curve at least, where there are so many: a text has few labels."""
@@ -48,7 +49,7 @@ def finish(run: RunFolder, recipe: Recipe, data: Data) -> Iterator[Event]:
         yield Event("measure", "begin", {"who": who, "documents": data.heldout.documents})
         begun = time.perf_counter()
         told[who] = told_of_rows(model, rows) if who == settings.kind else _guessed(data, rows)
-        found[who] = _scored(told[who], recipe, _fixes(data, rows))
+        found[who] = _scored(told[who], recipe, _fixes(recipe, data, rows))
         seconds_s = time.perf_counter() - begun
         yield Event("measure", "end", {"who": who, "scores": found[who], "seconds_s": seconds_s})
     ours = told[settings.kind]
@@ -69,7 +70,7 @@ def finish(run: RunFolder, recipe: Recipe, data: Data) -> Iterator[Event]:
 def scores(recipe: Recipe, data: Data, model: LabelModel) -> list[Score]:
     """What `model` is worth on the run's held-out texts."""
     rows = _heldout(recipe, data, model)
-    return _scored(told_of_rows(model, rows), recipe, _fixes(data, rows))
+    return _scored(told_of_rows(model, rows), recipe, _fixes(recipe, data, rows))
 
 
 def scores_of_text(
@@ -82,7 +83,9 @@ def scores_of_text(
         ShapeError: a text does not fit the model's context.
     """
     labels = data.labels["train"].set
-    return _scored(told_of_documents(model, data.tokenizer, labels, documents), recipe, {})
+    told = told_of_documents(model, data.tokenizer, labels, documents)
+    names = hashlib.sha256("\n".join(told.ids).encode()).hexdigest()[:12]
+    return _scored(told, recipe, {"documents": names})
 
 
 def _heldout(recipe: Recipe, data: Data, model: LabelModel) -> Labelled:
@@ -92,8 +95,8 @@ def _heldout(recipe: Recipe, data: Data, model: LabelModel) -> Labelled:
     return objective.rows(data.reading("heldout"), model.settings, recipe.measure.batch)
 
 
-def _fixes(data: Data, rows: Labelled) -> dict[str, Any]:
-    return {"split": "heldout", "sha256": data.heldout.sha256, "cut texts": rows.cut_texts}
+def _fixes(recipe: Recipe, data: Data, rows: Labelled) -> dict[str, Any]:
+    return {**pinned(recipe), "sha256": data.heldout.sha256, "cut texts": rows.cut_texts}
 
 
 def _scored(told: Told, recipe: Recipe, fixes: Mapping[str, Any]) -> list[Score]:

@@ -23,8 +23,8 @@ from ...tokens.shards import Shards
 from ..settings import TrainSettings
 from .objective import ObjectiveSettings
 
-HELD = 8192
-"""Held-out pairs at once, whatever is asked for: a row is two words."""
+HELD = 512
+"""Held-out pairs at once at least: a row is two words."""
 
 
 class CoOccurrenceSettings(ObjectiveSettings):
@@ -57,6 +57,8 @@ class CoOccurrenceSettings(ObjectiveSettings):
     def heldout(self, reading: Reading, model: ModelSettings, batch: int) -> Iterator[WordPairs]:
         """The counts of the held-out text, scaled up to the size of the training text."""
         pairs, batch = self._counted(reading), max(batch, HELD)
+        # counted pairs come in the order of words, the frequent first: any part must be like all
+        pairs = pairs[permute(np.arange(len(pairs)), len(pairs), 0)]
         train = Shards.open(reading.texts.path.parent, "train")
         scale = train.tokens / reading.texts.tokens
         for start in range(0, len(pairs), batch):

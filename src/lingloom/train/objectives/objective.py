@@ -43,7 +43,7 @@ class ObjectiveSettings(Settings):
     packings: ClassVar[tuple[str, ...]] = ("stream",)
     """Values of train.packing that it knows."""
 
-    def need_effect(self, train: TrainSettings) -> None:
+    def need_effect(self, model: ModelSettings, train: TrainSettings) -> None:
         """Refuse what would change nothing.
 
         Raises:
@@ -54,6 +54,12 @@ class ObjectiveSettings(Settings):
             raise RecipeError(
                 f"train.regularise.label_smoothing: {smoothing:g} has no effect on objective "
                 f"{kind}, which foretells no label; leave it out"
+            )
+        if smoothing and not model.smooths:
+            raise RecipeError(
+                f"train.regularise.label_smoothing: {smoothing:g} spreads the probability of "
+                f"single labels, and model.kind {model.kind} learns whole paths; leave it out, "  # type: ignore[attr-defined]
+                "or set model.chain=false"
             )
         if train.packing not in self.packings:
             raise RecipeError(
