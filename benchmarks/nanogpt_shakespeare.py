@@ -91,7 +91,7 @@ def _theirs(python: str, peer: Path) -> dict[str, float]:
     says = re.findall(r"val loss (\S+)", done.stdout)[-1]
     judged = [python, JUDGE, peer / "out" / "ckpt.pt", peer / "data/shakespeare_char/val.bin"]
     loss = subprocess.run(judged, cwd=peer, check=True, capture_output=True, text=True).stdout
-    found = json.loads(loss)
+    found = json.loads(loss.splitlines()[-1])  # its model says its size first
     return {"peer_s": taken, "peer_says": float(says), "peer_loss": found["loss"],
             "peer_parameters": found["parameters"]}  # fmt: skip
 
