@@ -4,7 +4,7 @@ Sizes are SVG user units. Pictures carry symbols and numbers, never sentences, s
 both languages; what they show is said beside them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 
 from lingloom.trust.draw import ticks
@@ -166,3 +166,12 @@ def grid(
         if name:
             sheet.text((left + cell[0] * (j + 0.5), 20), name)
     return sheet
+
+
+PICTURES: dict[str, Callable[[], Drawing]] = {}
+
+
+def picture(draw: Callable[[], Drawing]) -> Callable[[], Drawing]:
+    """Register `draw` under the name of its page."""
+    PICTURES[draw.__name__.replace("_", "-")] = draw
+    return draw
