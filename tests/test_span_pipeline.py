@@ -96,6 +96,12 @@ def test_a_t5_learns_from_pairs_too(here):
     model = lingloom.run(settings.model_copy(update={"out": "pairs"}))
     assert model.tokenizer.vocab == 257
     assert isinstance(model.translate("7 the cat"), str)
+    model.export(here / "elsewhere")
+    for folder in ("pairs/model", "elsewhere"):  # each says what was learnt
+        opened = lingloom.load(here / folder)
+        assert opened.translate("7 the cat", temperature=0) == model.translate(
+            "7 the cat", temperature=0
+        )
 
 
 def test_a_recurrent_model_of_pairs_shows_where_it_looks(here, capsys):

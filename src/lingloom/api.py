@@ -18,7 +18,7 @@ from .models.arpa import write_arpa
 from .models.decode import DecodeSettings, Stream
 from .models.given_vectors import named_vectors
 from .models.ngram import NGram
-from .models.port import load_model, save_model
+from .models.port import learnt_by, load_model, save_model
 from .models.vector_files import is_vector_file, write_vectors
 from .pipeline import train as pipeline
 from .pipeline.estimate import plan_recipe
@@ -64,6 +64,7 @@ class Model:
         self.model, self.tokenizer, self.folder = model, tokenizer, folder
         self.decode = DecodeSettings()
         """Defaults of what it writes; a run brings its own."""
+        self.learnt = learnt
         self.task = TASKS[learnt or next(iter(model.settings.learns()), "")]
         """What it can be asked: the method of this name."""
 
@@ -258,7 +259,7 @@ class Model:
             return
         if target.is_dir() and any(target.iterdir()) and not (target / "config.json").is_file():
             raise RunError(f"{target}: holds other files; export to a new folder")
-        save_model(self.model, target, self.folder)
+        save_model(self.model, target, self.folder, learnt=self.learnt)
         card = self.folder / CARD
         if card.is_file():
             write_whole(target / CARD, card.read_text("utf-8"))
@@ -281,7 +282,7 @@ def load(path: str | Path) -> Model:
     """
     folder = Path(path)
     if (folder / "config.json").is_file():
-        return Model(load_model(folder), open_tokenizer(folder), folder)
+        return Model(load_model(folder), open_tokenizer(folder), folder, _known(learnt_by(folder)))
     run = find_run(path)
     if not (run.model / "config.json").is_file():
         raise RunError(
@@ -293,6 +294,11 @@ def load(path: str | Path) -> Model:
     model = Model(load_model(run.model), open_tokenizer(run.model), run.model, learnt)
     model.decode = recipe.decode
     return model
+
+
+def _known(learnt: str) -> str:
+    """An objective that a folder names, if it is one of ours."""
+    return learnt if learnt in TASKS else ""
 
 
 def run(recipe: str | Path | Recipe, *overrides: str, tell: Told | None = None) -> Model:

@@ -27,6 +27,8 @@ from .layout.kinds import SELF, kind_of, layout_of, model_types
 from .model import LanguageModel, NeuralModel, PairModel
 from .weights import TORCH, Entry, Reader, read_headers, write
 
+LEARNT = "lingloom_objective"
+"""Field of config.json: what a model was trained for."""
 TOKENIZER_FILES = ("tokenizer.json", "tokens.json", "tagger.safetensors", "labels.json")
 
 
@@ -38,6 +40,7 @@ def save_model(
     folder: str | Path,
     tokenizer_folder: str | Path | None = None,
     dtype: torch.dtype = torch.float32,
+    learnt: str = "",
 ) -> None:
     """Write `model`, and the tokenizer kept in `tokenizer_folder`, into `folder`.
 
@@ -49,6 +52,7 @@ def save_model(
         folder: made if need be; other files in it stay.
         tokenizer_folder: holds tokenizer.json; may be `folder` itself.
         dtype: float type of the stored weights; families with files of their own ignore it.
+        learnt: kind of the objective, for `learnt_by`.
 
     Raises:
         RunError: the folder cannot be written to, or the disk is full.
@@ -62,7 +66,7 @@ def save_model(
         if tokenizer_folder is not None:
             _copy_tokenizer(Path(tokenizer_folder), aside, model.settings.context)
         if isinstance(model, NeuralModel):
-            _write_model(model, aside, dtype)
+            _write_model(model, aside, dtype, learnt)
         else:
             model.save(aside)  # type: ignore[attr-defined]
         (folder / "config.json").unlink(missing_ok=True)
@@ -74,7 +78,7 @@ def save_model(
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _write_model(model: NeuralModel, folder: Path, dtype: torch.dtype) -> None:
+def _write_model(model: NeuralModel, folder: Path, dtype: torch.dtype, learnt: str) -> None:
     settings, end = model.settings, _end_id(folder)
     family = layout_of(settings.kind)
     shapes: dict[str, tuple[int, ...]] = {}
@@ -93,6 +97,7 @@ def _write_model(model: NeuralModel, folder: Path, dtype: torch.dtype) -> None:
         "dtype": str(dtype).removeprefix("torch."),
         **ends,
         **family.config(settings),
+        **({LEARNT: learnt} if learnt else {}),
     }
     _write_json(folder / "generation_config.json", ends)
     _write_json(folder / "config.json", config)
@@ -206,6 +211,16 @@ def load_model(folder: str | Path, dtype: torch.dtype | None = None) -> Any:
     model.to(dtype or kept).to_empty(device="cpu")
     _fill(model, family, stored)
     return model.eval()
+
+
+def learnt_by(folder: str | Path) -> str:
+    """The kind of the objective that the model in `folder` was trained for; empty if it is not
+    said there.
+
+    Raises:
+        DataError: config.json cannot be read.
+    """
+    return str(Config(Path(folder) / "config.json").get(LEARNT, ""))
 
 
 def _match(

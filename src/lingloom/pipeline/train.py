@@ -294,6 +294,7 @@ def _learn(
             stopped = "interrupted" in record.events
             yield Event("train", "progress", asdict(record))
     if not stopped:
-        save_model(model, run.model, data.folder)
+        kind: str = objective.kind  # type: ignore[attr-defined]
+        save_model(model, run.model, data.folder, learnt=kind)
     yield Event("train", "end", {"stopped": stopped})
     return stopped
