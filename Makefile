@@ -26,7 +26,7 @@ format: $(VENV)/ready-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: $(VENV)/ready-docs
+docs: $(VENV)/ready-dev
 	$(BIN)/python docs/generate.py
 	$(BIN)/python docs/theory/pictures.py
 	$(BIN)/python -m sphinx -q -W --keep-going -c docs docs/theory build/site/en
@@ -48,9 +48,5 @@ $(VENV)/ready: pyproject.toml constraints.txt $(NATIVE) | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/ready-dev: pyproject.toml constraints.txt $(NATIVE) | $(VENV)/bin/python
-	$(BIN)/python -m pip install --progress-bar on -c constraints.txt -e '.[all,dev]'
+	$(BIN)/python -m pip install --progress-bar on -c constraints.txt -e '.[all,dev,docs]'
 	@touch $@ $(VENV)/ready
-
-$(VENV)/ready-docs: $(VENV)/ready-dev
-	$(BIN)/python -m pip install --progress-bar on -c constraints.txt -e '.[docs]'
-	@touch $@
