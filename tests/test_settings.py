@@ -477,7 +477,7 @@ KNOWN = "'sgd', 'momentum', 'nesterov', 'adam', 'adamw', 'adagrad', 'adafactor',
             GOOD,
             ["schedule.warmup=5"],
             "schedule.kind (toy.yaml): is missing; choose one of 'constant', 'inverse_time', "
-            "'exponential', 'step', 'linear', 'cosine', 'wsd'",
+            "'exponential', 'step', 'inverse_sqrt', 'linear', 'cosine', 'wsd'",
         ),
     ],
 )
@@ -497,7 +497,7 @@ def test_all_mistakes_are_told_at_once(tmp_path):
         "train.steps (toy.yaml): input should be greater than 0, got -1",
         "train.batch (command line): input should be a whole number, got 'none'",
         "schedule.kind (command line): 'wds' is not one of 'constant', 'inverse_time', "
-        "'exponential', 'step', 'linear', 'cosine', 'wsd'; did you mean 'wsd'?",
+        "'exponential', 'step', 'inverse_sqrt', 'linear', 'cosine', 'wsd'; did you mean 'wsd'?",
         "uot (toy.yaml): no such key; did you mean 'out'?",
     ]
 

@@ -254,7 +254,7 @@ class _Reading:
             return value
         if not isinstance(value, dict):
             inner = section_of(found, None)
-            first = next(iter(inner.model_fields)) if inner else "kind"
+            first = next(iter(inner.model_fields)) if inner and not kinds_of(found) else "kind"
             self._say(key, f"is a section with keys such as {key}.{first}, got {value!r:.60}")
             return None
         if inner := section_of(found, value):
