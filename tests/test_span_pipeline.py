@@ -82,6 +82,8 @@ def test_a_plan_counts_the_sentinels(here):
     plan = lingloom.estimate("small.yaml")
     lingloom.run("small.yaml")
     assert plan.parameters == RunFolder("runs/small").read_json("run.json")["parameters"]
+    stored = "tokens={kind: stored, folder: runs/small/data}"
+    assert lingloom.estimate("small.yaml", stored).parameters == plan.parameters
 
 
 def test_a_t5_learns_from_pairs_too(here):

@@ -12,6 +12,7 @@ from ..recipe import Recipe
 from ..runs import RunFolder
 from ..text.estimate import text_bytes
 from ..text.read import documents
+from ..tokens.extra import with_extra
 from ..tokens.open import StoredSettings, open_tokenizer
 from ..train.objectives.objective import objective_of
 from .prepare import Data
@@ -75,8 +76,10 @@ def _usual_row(recipe: Recipe, figures: TextFigures) -> int:
 def vocab_of(recipe: Recipe) -> int:
     """Size of the vocabulary that the models will have; supposed, where the text decides."""
     tokens = _tokenizer(recipe)
-    extra = len(objective_of(recipe.model, recipe.train).extra_tokens())  # type: ignore[arg-type]
-    return int(getattr(tokens, "vocab", 0) or VOCAB.get(tokens.kind, 0)) + extra
+    extra = objective_of(recipe.model, recipe.train).extra_tokens()  # type: ignore[arg-type]
+    if isinstance(recipe.tokens, StoredSettings):  # it may have some of them
+        return with_extra(tokens, extra).vocab
+    return int(getattr(tokens, "vocab", 0) or VOCAB.get(tokens.kind, 0)) + len(extra)
 
 
 def _tokenizer(recipe: Recipe) -> Any:
