@@ -29,8 +29,8 @@ _COUNTED = np.dtype([("key", "<u8"), ("parts", "<u8")])
 """key = smaller id * V + larger id; parts of 1 / lcm."""
 _CHUNK = 1 << 17
 """Tokens looked at together."""
-_SORTING = 4
-"""Times the room of some counts that sorting and joining them takes."""
+_SORTING = 8
+"""Times the room of the counts held that sorting, joining and merging them take, as measured."""
 
 
 def counted_pairs(

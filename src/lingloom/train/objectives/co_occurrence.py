@@ -38,7 +38,7 @@ class CoOccurrenceSettings(ObjectiveSettings):
     """From this count on a pair weighs 1."""
     power: float = Field(default=0.75, ge=0, le=4)
     """Below it a pair weighs (count / count_max)^power."""
-    memory_mb: PositiveInt = 500
+    memory_mb: PositiveInt = 200
     """Megabytes for counting; of more counts sorted runs are written to disk and merged."""
 
     def loss(
