@@ -89,6 +89,7 @@ def test_a_run_says_what_it_learnt_by_its_scores(run):
     assert scores["BLEU"]["fixes"]["references"] == "as words spell them"
     assert scores["BLEU"]["n"] == 12 and scores["BLEU"]["of"] == "sources"
     assert "12 of" in scores["BLEU"]["fixes"]["decoded"]
+    assert {score["of"] for score in scores.values()} == {"sources"}
     for name in ("bits per byte", "nats per token"):
         assert scores[name]["low"] <= scores[name]["value"] <= scores[name]["high"]
     losses = [r["evaluation"]["loss"] for r in run.read_log() if "evaluation" in r]

@@ -10,7 +10,7 @@ A Call for Clarity in Reporting BLEU Scores); intervals by bootstrap over source
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Any
 
@@ -92,10 +92,11 @@ def measure_pairs(
     if found.left_out:
         pinned["left_out"] = found.left_out
     rest: dict[str, Any] = {"resamples": settings.resamples, "seed": settings.seed}
-    scores = [
+    costs = [
         ratio(table.bits_per_byte(), "bits per byte", "bits/byte", **rest, fixes=pinned),
         ratio(table.nats_per_token(), "nats per token", "nats/token", **rest, fixes=pinned),
     ]
+    scores = [replace(score, of="sources") for score in costs]
     written = []
     if settings.decoded:
         some = _spread(sources, settings.decoded)

@@ -14,6 +14,7 @@ from ..text.estimate import text_bytes
 from ..text.read import documents
 from ..tokens.extra import with_extra
 from ..tokens.open import StoredSettings, open_tokenizer
+from ..tokens.shards import Shards
 from ..train.objectives.objective import objective_of
 from .prepare import Data
 
@@ -96,10 +97,15 @@ def compare_with_outcome(plan: Plan, run: RunFolder, data: Data) -> list[Row]:
         train_s=sum(r["seconds_s"] for r in run.read_log()) or None,
         memory_bytes=facts.get("peak_memory_bytes"),
         disk_bytes=sum(p.stat().st_size for p in run.path.rglob("*") if p.is_file()),
-        train_tokens=data.train.tokens,
+        train_tokens=sum(texts.tokens for texts in (data.train, *_targets(data))),
         parameters=facts.get("parameters"),
     )
     return compare(plan, outcome)
+
+
+def _targets(data: Data) -> list[Shards]:
+    """What stands beside the texts that are learnt from."""
+    return [data.beside["train"]] if "train" in data.beside else []
 
 
 def _with_labels(model: Any, recipe: Recipe) -> Any:
