@@ -171,6 +171,9 @@ def test_any_step_can_be_had_again_and_no_epoch_repeats_its_gaps(shards):
     assert torch.equal(first.at(40).source, later.source)
     assert not torch.equal(order_of(shards, seed=4).at(40).source, later.source)
     assert first.document_ids(2) == second.document_ids(2)
+    longer = SpanOrder(shards, NOISE.filling(80), 4, 3, sentinels=SENTINELS)  # of several gaps
+    places = [longer.at(step).source >= SENTINELS[0] for step in range(30)]
+    assert len({tuple(each.flatten().tolist()) for each in places}) == 30
 
 
 def test_held_out_text_is_read_once_whatever_the_batch(shards):
