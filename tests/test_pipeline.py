@@ -223,3 +223,9 @@ def test_a_model_too_large_for_the_machine_is_refused_before_anything_is_made(he
     with pytest.raises(RunError, match="the largest term is .* would fit: "):
         lingloom.run("small.yaml", *words)
     assert not Path("runs/small").exists()
+
+
+def test_a_model_that_reads_few_tokens_is_asked_by_short_prompts(here):
+    lingloom.run("small.yaml", "tokens=bytes", "baseline=null", "model.context=8", "train.steps=2")
+    samples = RunFolder("runs/small").read_json("samples.json")
+    assert samples and all(0 < len(s["prompt"].encode()) <= 4 for s in samples)

@@ -57,7 +57,7 @@ def finish(run: RunFolder, recipe: Recipe, data: Data) -> Iterator[Event]:
     yield Event("report", "begin")
     samples = [
         Sample(prompt, "".join(generate(model, data.tokenizer, prompt, recipe.decode)), how(recipe))
-        for prompt in prompts(data)
+        for prompt in prompts(data, model.settings.context)
     ]
     run.write_json("samples.json", [vars(s) for s in samples])
     yield Event("report", "progress", {"samples": samples})
@@ -144,14 +144,17 @@ def how(recipe: Recipe) -> str:
     return ", ".join([*parts, f"seed {settings.seed}"])
 
 
-def prompts(data: Data) -> list[str]:
-    """Beginnings of held-out documents: two of each script that has enough of them."""
+def prompts(data: Data, context: int) -> list[str]:
+    """Beginnings of held-out documents, of half a `context` at most: two of each script that has
+    enough of them."""
     found: dict[bool, list[str]] = {True: [], False: []}
     for i in range(min(data.heldout.documents, 2000)):
         ids = data.heldout.document(i)[: 2 * PROMPT_CHARS].tolist()
         line = data.tokenizer.decode(ids).lstrip().partition("\n")[0]
         chinese = sum("\u4e00" <= c <= "\u9fff" for c in line) > 0.5 * len(line)
         beginning = line[: PROMPT_CHARS // 3 if chinese else PROMPT_CHARS].strip()
+        read = data.tokenizer.encode(beginning)[: max(1, context // 2)]
+        beginning = data.tokenizer.decode(list(read)).strip()
         if len(found[chinese]) < 2 and any(c.isalpha() for c in beginning):
             found[chinese].append(beginning)
     return [*found[False], *found[True]]
