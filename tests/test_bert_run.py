@@ -183,7 +183,7 @@ def test_a_plan_knows_what_the_run_will_hold(folder):
 def test_only_hidden_places_are_multiplied_with_the_vocabulary():
     """Of a vocabulary that is larger than all else, the scores of all places would take 7 times as
     much as those of 15 in a hundred."""
-    train = TrainSettings(batch=4, micro=4, objective=MaskedTokenSettings())
+    train = TrainSettings(batch=4, micro=4, workers=1, objective=MaskedTokenSettings())
     model = BertSettings(vocab=60_000, layers=1, heads=1, width=8, context=128)
     term = next(t for t in memory_terms(model, train) if t.name == "activations")
     hidden, every = (4 * places * 60_000 * 4 for places in (19, 128))

@@ -6,6 +6,7 @@ import random
 import re
 import shlex
 import shutil
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -71,6 +72,14 @@ SHRUNK = {
         "text.heldout_frac=0.1",
     ],
     "ptb_lstm": ["model.width=16", "train.batch=4", "train.steps=3"],
+    "mnist_mlp": ["model.width=8"],
+    "cnn_text": ["model.width=8", "model.filters=4"],
+    "crf_tags": ["model.width=8", "model.embed_width=8"],
+    "translate_en_zh": [
+        *("tokens.vocab=262", "model.layers=1", "model.heads=2", "model.width=16"),
+        *("measure.decoded=0", "decode.beams=1", "decode.length_penalty=0"),
+        "train.schedule.warmup=1",
+    ],
 }
 """What makes a recipe small enough for a test; all else stays as the recipe says."""
 BEFORE = {"bert_classify": "bert_mlm"}
@@ -103,6 +112,21 @@ def here(tmp_path, monkeypatch) -> Path:
         (tmp_path / name).write_text(TEXT, "utf-8")
     pairs = "\n".join(f"line {i} of cats\t第 {i} 行写猫" for i in range(400))
     (tmp_path / "cmn.txt").write_text(pairs, "utf-8")
+    spam = "\n".join(
+        f"{'ham' if i % 3 else 'spam'}\tmessage {i} of {i % 7} cats" for i in range(90)
+    )
+    (tmp_path / "sms.tsv").write_text(spam, "utf-8")
+    sentence = "小0\tB-PER\n明1\tI-PER\n看0\tO\n{}0\tO\n"
+    for name, characters in (("train", "猫狗鸟鱼山水"), ("dev", "花草")):
+        lines = "\n".join(sentence.format(character) for character in characters)
+        (tmp_path / f"{name}.conll").write_text(lines, "utf-8")
+    images = bytes(range(256)) * (60 * 28 * 28 // 256 + 1)
+    for name, magic, shape, values in (
+        ("t10k-images-idx3", 0x803, (60, 28, 28), images[: 60 * 28 * 28]),
+        ("t10k-labels-idx1", 0x801, (60,), bytes(i % 10 for i in range(60))),
+    ):
+        head = struct.pack(f">{1 + len(shape)}i", magic, *shape)
+        (tmp_path / f"{name}-ubyte.gz").write_bytes(gzip.compress(head + values))
     shutil.copytree(ROOT / "recipes", tmp_path / "recipes")
     monkeypatch.chdir(tmp_path)
     return tmp_path
