@@ -93,13 +93,24 @@ def _losses(run: RunFolder, settings: ShowSettings, as_json: bool) -> None:
         raise RunError(
             f"{run.path}: no step was trained yet; see it with: lingloom show {run.path}"
         )
-    print(f"{'step':>8} {'loss':>8} {'held-out':>8}  nats/token")
+    print(f"{'step':>8} {'loss':>8} {'held-out':>8}  {_unit(run)}")
     for part in _parts(log, settings.lines):
         loss = sum(r["loss"] for r in part) / len(part)
         heldout = [r["evaluation"]["loss"] for r in part if "evaluation" in r]
         shown = f"{heldout[-1]:8.3f}" if heldout else " " * 8
         bar = "█" * round(40 * loss / max(r["loss"] for r in log))
         print(f"{part[-1]['step']:>8} {loss:8.3f} {shown}  {bar}")
+
+
+def _unit(run: RunFolder) -> str:
+    """What the losses of a run are counted in."""
+    from ..loading import load as load_settings
+    from ..recipe import Recipe
+    from ..train.objectives.objective import objective_of
+
+    recipe = load_settings(Recipe, run.recipe)
+    model: Any = recipe.model
+    return objective_of(model, recipe.train).unit
 
 
 def _parts(log: list[dict[str, Any]], lines: int) -> list[list[dict[str, Any]]]:

@@ -31,6 +31,7 @@ class CoOccurrenceSettings(ObjectiveSettings):
     """Foretell the logarithm of how often two words stand near each other."""
 
     smooths: ClassVar[bool] = False
+    unit: ClassVar[str] = "weighted squared error/pair"
     kind: Literal["co_occurrence"] = "co_occurrence"
     window: PositiveInt = Field(default=10, le=20)
     """Greatest distance at which two words count, one part in their distance."""

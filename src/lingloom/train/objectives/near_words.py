@@ -34,6 +34,7 @@ class NearWordsSettings(ObjectiveSettings):
     """Word vectors from words that stand near each other."""
 
     smooths: ClassVar[bool] = False
+    unit: ClassVar[str] = "nats/pair"
     window: PositiveInt = Field(default=5, le=100)
     """Most words to either side; each place looks 1 to this many words far."""
     sample: float = Field(default=1e-3, ge=0, le=1)
