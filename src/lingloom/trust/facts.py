@@ -94,12 +94,14 @@ class DataFacts:
 
 @dataclass(frozen=True)
 class Sample:
-    """What the model wrote after a prompt."""
+    """What the model made of a text."""
 
     prompt: str
     text: str
     decoding: str = ""
     """Such as 'temperature 0.8, top-k 50, seed 0'."""
+    continues: bool = True
+    """Whether `text` goes on from `prompt`, rather than being an answer to it."""
 
 
 @dataclass(frozen=True)

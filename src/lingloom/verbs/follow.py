@@ -179,7 +179,8 @@ class Follower:
 
     def _report_progress(self, facts: Any) -> None:
         for sample in facts["samples"]:
-            self._done(f"sample     {sample.prompt}▸{' '.join(sample.text.split())}")
+            sign, text = "▸" if sample.continues else " → ", " ".join(sample.text.split())
+            self._done(f"sample     {sample.prompt}{sign}{text}")
 
     def _report_end(self, facts: Any) -> None:
         story("outcome    what was planned, and what came")

@@ -71,7 +71,7 @@ def _samples(model: Bert, data: Data) -> Iterator[Sample]:
         gaps = hider.hide(ids, i)[0].tolist()
         found = filled(model, tokenizer, gaps, hider.mask, best=1)
         chances = ", ".join(f"{c[0].token} {c[0].chance:.0%}" for c in found.choices)
-        yield Sample(with_gaps(tokenizer, gaps, hider.mask), found.text, chances)
+        yield Sample(with_gaps(tokenizer, gaps, hider.mask), found.text, chances, continues=False)
         shown += 1
         if shown == SAMPLES:
             return

@@ -90,7 +90,9 @@ def finish(run: RunFolder, recipe: Recipe, data: Data) -> Iterator[Event]:
     shown = found.written[:: max(1, len(found.written) // SAMPLES)][:SAMPLES]
     how = _how(recipe)
     samples = [
-        Sample(each.source, f"{each.text}\n(reference: {' / '.join(targets)})", how)
+        Sample(
+            each.source, f"{each.text}\n(reference: {' / '.join(targets)})", how, continues=False
+        )
         for each, targets in shown
     ]
     run.write_json("samples.json", [asdict(sample) for sample in samples])

@@ -98,7 +98,7 @@ def _samples(model: PairModel, recipe: Recipe, data: Data) -> Iterator[Sample]:
         told = [
             f"{_shown(data, guess)} (there stood: {_shown(data, true)})" for guess, true in pairs
         ]
-        yield Sample(f" {GAP}".join(pieces), "; ".join(told), "greedy")
+        yield Sample(f" {GAP}".join(pieces), "; ".join(told), "greedy", continues=False)
 
 
 def _long_enough(data: Data, tokens: int) -> list[int]:

@@ -162,14 +162,14 @@ def _samples(told: Told, data: Data, rows: Labelled) -> Iterator[Sample]:
         judged = "right" if i in right[:1] else "wrong"
         if len(said) == 1 and rows.labels.set.of == "text":
             truth = "" if judged == "right" else f"; true: {true[0]}"
-            yield Sample(_excerpt(data, i), said[0], f"{judged}{truth}")
+            yield Sample(_excerpt(data, i), said[0], f"{judged}{truth}", continues=False)
             continue
         words = _words(data, rows, i)[:SAMPLE_WORDS]
         marked = [
             f"{word}/{s}" if s == t else f"{word}/{s} (true: {t})"
             for word, s, t in zip(words, said, true, strict=False)
         ]
-        yield Sample(joined(words).strip(), " ".join(marked), judged)
+        yield Sample(joined(words).strip(), " ".join(marked), judged, continues=False)
 
 
 def _excerpt(data: Data, index: int) -> str:

@@ -88,4 +88,4 @@ def _samples(vectors: WordVectors) -> Iterator[Sample]:
     step = max(1, (len(words) // 10 - first) // SAMPLES)
     for word in words[first::step][:SAMPLES]:
         near = ", ".join(f"{n.word} {n.similarity:.2f}" for n in nearest(vectors, word, 5))
-        yield Sample(word, near, "nearest by cosine")
+        yield Sample(word, near, "nearest by cosine", continues=False)
