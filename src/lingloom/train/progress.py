@@ -4,7 +4,6 @@ Whatever changes from step to step and decides later steps lives here and goes i
 all else follows from the settings and the step.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
@@ -20,7 +19,7 @@ from .optim import check_state
 from .parameters import Parameters, check_fingerprint
 from .regularise import EarlyStopping, WeightAverage
 from .settings import TrainSettings
-from .state_files import State
+from .state_files import State, below
 from .statistics import RunningStatistics
 from .workers import worker_count
 
@@ -168,10 +167,10 @@ class Progress:
         check_fingerprint(state.numbers["fingerprint"], self.parameters.fingerprint(), where)
         self.statistics.check(tensors, where)
         owners = [(self.optimizer.state, "optimizer")]
-        if self.average and _below("average/", tensors):
+        if self.average and below("average/", tensors):
             owners.append((self.average.state, "average"))
         for own, name in owners:
-            check_state(own, _below(f"{name}/", tensors), name)
+            check_state(own, below(f"{name}/", tensors), name)
         self.parameters.master.copy_(tensors["master"])
         self.statistics.restore(tensors)
         for own, name in owners:
@@ -191,7 +190,3 @@ class Progress:
             "precision": f"in {str(self.parameters.dtype).removeprefix('torch.')}",
             "kernels": f"with{'' if kernels() else 'out'} compiled kernels",
         }
-
-
-def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {k.removeprefix(prefix): t for k, t in tensors.items() if k.startswith(prefix)}

@@ -46,6 +46,11 @@ class State:
     """Whatever JSON holds exactly."""
 
 
+def below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Those of `tensors` whose names begin with `prefix`, named without it."""
+    return {k.removeprefix(prefix): t for k, t in tensors.items() if k.startswith(prefix)}
+
+
 def damage(path: Path) -> str | None:
     """What is wrong with the checkpoint in folder `path`; None when it is whole."""
     try:

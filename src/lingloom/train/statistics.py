@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..errors import ShapeError
 from ..models.model import NeuralModel
+from .state_files import below
 
 
 class RunningStatistics:
@@ -51,7 +52,7 @@ class RunningStatistics:
         Raises:
             ShapeError: naming the first that differs.
         """
-        saved = _below("statistics/", tensors)
+        saved = below("statistics/", tensors)
         for name in {**self.live, **saved}:
             own, other = (list(t[name].shape) if name in t else "none" for t in (self.live, saved))
             if own != other:
@@ -62,14 +63,10 @@ class RunningStatistics:
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Take over those of a checkpoint that `check` let pass."""
-        _copy(_below("statistics/", tensors), self.live)
-        self.best = {name: b.clone() for name, b in _below("best statistics/", tensors).items()}
+        _copy(below("statistics/", tensors), self.live)
+        self.best = {name: b.clone() for name, b in below("best statistics/", tensors).items()}
 
 
 def _copy(source: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> None:
     for name, tensor in source.items():
         target[name].copy_(tensor)
-
-
-def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {k.removeprefix(prefix): t for k, t in tensors.items() if k.startswith(prefix)}
