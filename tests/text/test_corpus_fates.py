@@ -146,7 +146,8 @@ def test_of_a_cluster_the_stated_document_stays(tmp_path, keep, stays):
         assert found[f"{name}:2"] == "train"
 
 
-def test_weights_leave_out_halve_and_repeat(tmp_path):
+def test_weights_leave_out_halve_and_repeat(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # copies are drawn by id, and ids hold the path as it was given
     read = [
         write(tmp_path / f"{name}.jsonl", [english(40 * i + k, 30) for k in range(40)])
         for i, name in enumerate("abc")
