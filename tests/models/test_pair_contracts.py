@@ -26,9 +26,9 @@ END = 0
 SIZES = {"vocab": 32, "context": 16}
 MODELS = {
     "transformer": TransformerSettings(**SIZES, layers=2, heads=4, width=32, dropout=0),
-    "transformer-pre": TransformerSettings(**SIZES, layers=1, heads=2, width=20, norm="pre",
-                                           positions="learned", shared=False, tied=False,
-                                           dropout=0),
+    "transformer-pre": TransformerSettings(**SIZES, layers=1, decoder_layers=2, heads=2, width=20,
+                                           ff_width=24, norm="pre", positions="learned",
+                                           scale_embed=False, shared=False, tied=False, dropout=0),
     "t5": T5Settings(**SIZES, layers=2, heads=4, width=32),
     "t5-v1.1": T5Settings(**SIZES, layers=1, decoder_layers=2, heads=3, width=20, head_width=6,
                           ff="gated_gelu", tied=False, buckets=8, distance=10),

@@ -5,14 +5,10 @@ import math
 import pytest
 import torch
 from torch import nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
 
-from lingloom.errors import RecipeError, ShapeError
+from lingloom.errors import RecipeError
 from lingloom.loading import load
-from lingloom.models.port import load_model, save_model
 from lingloom.models.transformer import TransformerSettings, sinusoids
-from lingloom.tokens.batch import PairBatch
 from lingloom.tokens.pairs import padded_pairs
 
 END = 0
@@ -119,115 +115,11 @@ def test_positions_are_the_formula_of_the_paper():
     assert table[1, :4].tolist() == pytest.approx([0.841471, 0.540302, 0.0463992, 0.9989230])
 
 
-@every_shape
 @torch.no_grad()
-def test_padding_changes_nothing(settings):
-    model, lengths = fresh(settings), [(9, 7), (4, 12), (11, 1)]
-    together = model.logits(some(lengths))
-    rows = some(lengths)
-    for b, (S, T) in enumerate(lengths):
-        alone = PairBatch(
-            rows.ids[b : b + 1, : T + 1],
-            rows.targets[b : b + 1, : T + 1],
-            rows.source[b : b + 1, : S + 1],
-            rows.source_seen[b : b + 1, : S + 1],
-        )
-        torch.testing.assert_close(
-            together[b, : T + 1], model.logits(alone)[0], rtol=1e-5, atol=1e-5
-        )
-    rows.source[~rows.source_seen] = 7  # whatever stands in the padding
-    torch.testing.assert_close(model.logits(rows), together, rtol=0, atol=1e-6)
-
-
-@every_shape
-@torch.no_grad()
-def test_what_is_written_never_sees_the_future_but_all_of_the_source(settings):
-    model, rows = fresh(settings), some()
-    before = model.logits(rows)
-    rows.ids[:, 5:] = rows.ids[:, 5:] % 31 + 1
-    after = model.logits(rows)
-    torch.testing.assert_close(before[:, :5], after[:, :5], rtol=0, atol=1e-6)
-    assert not torch.allclose(before[:, 5:], after[:, 5:])
-    rows.source[:, 4] = rows.source[:, 4] % 31 + 1  # the last token of the shortest
-    assert not torch.isclose(model.logits(rows)[:, 0], after[:, 0]).all(dim=1).any()
-
-
-@every_shape
-@torch.no_grad()
-def test_writing_in_steps_scores_like_reading_in_one_go(settings):
-    model, rows = fresh(settings), some()
-    whole = model.logits(rows)
-    cache = model.new_cache(model.encode(rows.source, rows.source_seen), 3, 13)
-    read = 0
-    for tokens in (1, 1, 5, 1, 4, 1):
-        found = model.step(rows.ids[:, read : read + tokens], cache)
-        read += tokens
-        torch.testing.assert_close(found, whole[:, read - 1], rtol=1e-5, atol=1e-5)
-
-
-@every_shape
-@torch.no_grad()
-def test_rows_that_are_picked_go_on_as_if_they_had_been_there_from_the_start(settings):
-    model, rows = fresh(settings), some()
-    whole = model.logits(rows)
-    cache = model.new_cache(model.encode(rows.source, rows.source_seen), 3, 13)
-    model.step(rows.ids[:, :4], cache)
-    for chosen in ([1, 1, 0, 2, 1], [4, 2, 3], [0, 2]):
-        cache.pick(torch.tensor(chosen))
-    left = [1, 2]  # of 1 1 0 2 1, the places 4 2 3; of these 0 and 2
-    found = model.step(rows.ids[left][:, 4:7], cache)
-    torch.testing.assert_close(found, whole[left, 6], rtol=1e-5, atol=1e-5)
-
-
-@every_shape
-@torch.no_grad()
-def test_operations_of_both_stacks_are_counted_as_torch_counts_them(settings):
-    model = fresh(settings)
-    ids = torch.zeros(2, 16, dtype=torch.int64)
-    rows = PairBatch(ids, ids, ids, torch.ones(2, 16, dtype=torch.bool))
-    products = torch.backends.mkldnn.flags(enabled=False, allow_tf32=None)
-    with sdpa_kernel(SDPBackend.MATH), products, FlopCounterMode(display=False) as counter:
-        model.logits(rows)
-    counted = counter.get_total_flops()
-    assert model.flops_per_token(16) * rows.tokens == pytest.approx(counted, rel=0.02)
-
-
-@every_shape
-def test_every_weight_of_both_stacks_learns(settings):
-    model = fresh(settings)
-    model.logits(some()).logsumexp(-1).sum().backward()
-    for name, parameter in model.named_parameters():
-        assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
-        decays = parameter.ndim == 2 and not name.endswith("positions")
-        assert model.decays(name, parameter) == decays, name
-
-
-@every_shape
-@torch.no_grad()
-def test_both_stacks_are_saved_and_loaded(settings, tmp_path):
-    model, rows = fresh(settings), some()
-    save_model(model, tmp_path)
-    again = load_model(tmp_path)
-    assert again.settings == settings
-    assert torch.equal(model.logits(rows), again.logits(rows))
-
-
-@every_shape
-@torch.no_grad()
-def test_both_stacks_compute_in_bf16(settings):
-    model, rows = fresh(settings), some()
-    exact, waves = model.logits(rows), model.waves.clone()
-    model.to(torch.bfloat16)
-    assert model.hidden(rows).dtype == torch.bfloat16
-    torch.testing.assert_close(model.logits(rows), exact, rtol=0.1, atol=0.15)
-    assert torch.equal(model.waves, waves)
-
-
-def test_dropout_falls_on_both_stacks_only_while_training():
-    model, rows = fresh(SMALL.model_copy(update={"dropout": 0.5})), some()
-    assert torch.equal(model.logits(rows), fresh(SMALL).logits(rows))
-    model.train()
-    assert not torch.allclose(model.logits(rows), model.logits(rows))
+def test_casting_the_weights_does_not_round_the_waves():
+    model = fresh(SMALL)
+    waves = model.waves.clone()
+    assert torch.equal(model.to(torch.bfloat16).waves, waves)
 
 
 def test_the_start_is_the_one_of_glorot_and_bengio():
@@ -242,30 +134,6 @@ def test_the_start_is_the_one_of_glorot_and_bengio():
         assert 0.98 * limit < float(weight.detach().abs().max()) <= limit
     assert float(model.embed.weight.detach().std()) == pytest.approx(1 / 8, rel=0.02)
     assert not block.ff.up.bias.any() and bool((block.around1.norm.weight == 1).all())
-
-
-def test_both_stacks_can_be_traced_for_compilation():
-    model, rows = fresh(SMALL), some()
-    traced = torch.compile(model.hidden, fullgraph=True, backend="aot_eager")
-    torch.testing.assert_close(traced(rows), model.hidden(rows), rtol=1e-5, atol=1e-5)
-
-
-def test_texts_that_are_too_long_and_caches_that_do_not_fit_are_refused():
-    model, ids = fresh(SMALL), torch.ones(1, 17, dtype=torch.int64)
-    short, seen = ids[:, :4], torch.ones(1, 17, dtype=torch.bool)
-    memory = model.encode(short, seen[:, :4])
-    cache = model.new_cache(memory, 1, 16)
-    model.step(ids[:, :15], cache)
-    for attempt in (
-        lambda: model.hidden(PairBatch(ids, ids, short, seen[:, :4])),
-        lambda: model.encode(ids, seen),
-        lambda: model.new_cache(memory, 1, 17),
-        lambda: model.step(ids[:, :2], cache),
-    ):
-        with pytest.raises(ShapeError, match=r"17 tokens do not fit model\.context 16"):
-            attempt()
-    with pytest.raises(ShapeError, match="2 targets cannot be written for 1 sources; call new_ca"):
-        model.new_cache(memory, 2, 4)
 
 
 @pytest.mark.parametrize(
