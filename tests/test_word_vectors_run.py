@@ -153,6 +153,25 @@ def test_vectors_that_do_not_fit_are_refused(folder):
     with pytest.raises(DataError, match="has none of the 10 tokens"):
         out = f"out={folder / 'refused2'}"
         lingloom.run(folder / "bare.yaml", out, *tiny, f"train.embed_from={path}")
+    with pytest.raises(DataError, match="gone.txt: there is no such file of vectors"):
+        out = f"out={folder / 'refused3'}"
+        lingloom.run(folder / "bare.yaml", out, *tiny, f"train.embed_from={folder / 'gone.txt'}")
+    assert not (folder / "refused3").exists()  # it is looked for before anything is read
+
+
+def test_a_frozen_embedding_is_still_the_file_s_after_stops_and_going_on(folder):
+    path = str(folder / "frozen.vec")
+    write_vectors(path, ["cat", "dog"], np.eye(2, 8, dtype=np.float32))
+    tiny = ["model.kind=rnn", "model.width=8", "model.layers=1", "model.context=16"]
+    keys = [f"train.embed_from={path}", "train.embed_frozen=true", "model.tied=false"]
+    few = ["train.batch=2", "train.lr=0.1", f"out={folder / 'frozen'}"]
+    first = lingloom.run(folder / "bare.yaml", *tiny, *keys, *few, "train.steps=2")
+    again = lingloom.run(folder / "frozen", "train.steps=4")
+    tables = [model.model.embed.weight.detach() for model in (first, again)]
+    assert np.array_equal(*tables) and not np.array_equal(
+        *(model.model.head.weight.detach() for model in (first, again))
+    )
+    assert tables[0][first.tokenizer.id_of("dog")].tolist() == np.eye(8)[1].tolist()
 
 
 def test_files_of_words_are_for_vectors_of_words(folder):

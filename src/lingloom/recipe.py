@@ -13,6 +13,7 @@ from .errors import RecipeError
 from .loading import load, read_tree
 from .measure.perplexity import MeasureSettings, need_measured
 from .models.decode import DecodeSettings, need_decoded
+from .models.given_vectors import need_given
 from .models.kinds import MODELS
 from .models.model import need_carrying
 from .settings import AnyKind, Kinds, Settings
@@ -68,6 +69,7 @@ class Recipe(Settings):
         if self.train.packing == "carried":
             need_carrying(self.model, "train.packing=carried")
         need_measured(self.measure, objective.kind)  # type: ignore[attr-defined]
+        need_given(self.model, self.train.embed_from, self.train.embed_frozen)  # type: ignore[arg-type]
         if self.measure.carried:
             need_carrying(self.model, "measure.carried=true")
         return self

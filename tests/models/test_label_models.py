@@ -6,15 +6,20 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from lingloom.errors import RecipeError, ShapeError
+from lingloom.errors import DataError, RecipeError, RunError, ShapeError
 from lingloom.loading import load, to_yaml
+from lingloom.models.bert import BertSettings
 from lingloom.models.crf import CRFSettings
+from lingloom.models.given_vectors import begin_from, freeze, need_given, need_vectors
+from lingloom.models.gpt2 import GPT2Settings
 from lingloom.models.kinds import MODELS as ROWS
 from lingloom.models.mlp import MLPSettings
 from lingloom.models.port import load_model, save_model
 from lingloom.models.textcnn import TextCNNSettings
 from lingloom.settings import Kinds
 from lingloom.tokens.batch import IGNORE, Passages
+from lingloom.tokens.words import WordsSettings
+from lingloom.train.loop import train
 from lingloom.train.objectives.objective import objective_of
 from lingloom.train.parameters import Parameters
 from lingloom.train.settings import TrainSettings
@@ -26,6 +31,9 @@ MODELS = [
     MLPSettings(vocab=257, context=9, labels=LABELS, width=8, activation="tanh"),
     MLPSettings(vocab=257, context=9, labels=LABELS, width=8, gradient="by_hand"),
     TextCNNSettings(vocab=32, context=9, labels=LABELS, width=8, filters=4, dropout=0),
+    TextCNNSettings(
+        vocab=32, context=9, labels=LABELS, width=8, filters=5, dropout=0, multichannel=True
+    ),
     CRFSettings(vocab=32, context=9, labels=LABELS, width=8, embed_width=6, layers=2, dropout=0),
     CRFSettings(vocab=32, context=9, labels=LABELS, embed_width=6, layers=0, dropout=0),
     CRFSettings(vocab=32, context=9, labels=LABELS, width=8, chain=False, dropout=0),
@@ -128,6 +136,8 @@ def test_every_weight_learns(settings):
     loss, _ = loss_of(model, rows)
     loss.backward()
     for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
         assert parameter.grad is not None, name
         assert parameter.grad.abs().sum() > 0, name
 
@@ -205,31 +215,89 @@ def test_chances_add_up_and_the_best_label_is_given(settings):
 
 
 @pytest.mark.parametrize("kind", ["textcnn", "crf"])
-def test_given_vectors_are_taken_over_by_name_and_left_as_they_are(kind, tmp_path):
-    from lingloom.tokens.words import WordsSettings
-
+def test_given_vectors_are_taken_over_by_name(kind, tmp_path):
     tokenizer = WordsSettings(segment="none").train(["the Cat sat"])
     file = tmp_path / "v.txt"
     file.write_text("3 2\nthe 1 2\ncat 3 4\ndog 5 6\n")
     width = {"textcnn": "width", "crf": "embed_width"}[kind]
     chosen = Kinds(ROWS).settings_class(kind)
-    settings = chosen(vocab=5, labels=2, vectors=str(file), static=True, **{width: 2})
-    model = settings.build()
+    model = chosen(vocab=5, labels=2, **{width: 2}).build()
     before = model.embed.weight.detach().clone()
-    assert model.begin(tokenizer) == {"vectors": str(file), "found": 2, "tokens": 5}
+    assert begin_from(model, tokenizer, str(file)) == {
+        "vectors": str(file),
+        "found": 2,
+        "tokens": 5,
+    }
     given = {"the": [1.0, 2.0], "Cat": [3.0, 4.0]}
     for i in range(5):
         expected = given.get(tokenizer.token_of(i), before[i].tolist())
         assert model.embed.weight[i].tolist() == expected
-    assert not model.embed.weight.requires_grad
-    assert not model.decays("embed.weight", model.embed.weight)
 
-    wide = chosen(vocab=5, labels=2, vectors=str(file), **{width: 3}).build()
+    wide = chosen(vocab=5, labels=2, **{width: 3}).build()
     with pytest.raises(RecipeError) as error:
-        wide.begin(tokenizer)
+        begin_from(wide, tokenizer, str(file))
     assert str(error.value) == (
-        f"model.vectors: {file} has vectors of 2 numbers, and the model's have 3; set the width of "
-        "the model's embedding to 2"
+        f"train.embed_from: {file} has vectors of 2 numbers, and the model's have 3; set the width "
+        "of the model's embedding to 2"
     )
-    with pytest.raises(ValueError, match="static=true would leave the vectors random"):
-        chosen(static=True)
+    with pytest.raises(RecipeError, match=r"this mlp has no input embedding; leave"):
+        begin_from(MODELS[0].build(), tokenizer, str(file))
+    with pytest.raises(DataError, match=r"has none of the 5 tokens of tokens.kind words"):
+        file.write_text("1 2\ndog 5 6\n")
+        begin_from(model, tokenizer, str(file))
+
+
+@pytest.mark.parametrize("kind", ["textcnn", "crf", "two channels"])
+def test_frozen_vectors_stay_as_they_are_while_the_rest_learns(kind):
+    """Kim 2014, section 3.1: CNN-static; CNN-multichannel, where one of two tables learns."""
+    two = {"multichannel": True, "windows": [2], "dropout": 0, "width": 4}
+    chosen = Kinds(ROWS).settings_class("crf" if kind == "crf" else "textcnn")
+    settings = chosen(vocab=9, context=9, labels=LABELS, **(two if kind == "two channels" else {}))
+    torch.manual_seed(0)
+    model = settings.build()
+    if kind != "two channels":
+        freeze(model)
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    rows, objective = rows_of(settings), objective_of(settings, TrainSettings())
+    how = TrainSettings(steps=2, batch=4, lr=0.1, precision="fp32")
+    list(train(model, objective.loss, lambda _: rows, how, seed=0))
+    stays = "given.weight" if kind == "two channels" else "embed.weight"
+    for name, parameter in model.named_parameters():
+        assert torch.equal(parameter, before[name]) == (name == stays), name
+
+
+@torch.no_grad()
+def test_a_filter_of_two_channels_adds_what_it_finds_in_both():
+    two = TextCNNSettings(
+        vocab=5, labels=2, width=3, windows=[2], filters=4, dropout=0, multichannel=True
+    )
+    model, rows = two.build(), Passages(torch.tensor([[1, 4, 2]]), torch.ones(1, 3) > 0)
+    assert torch.equal(model.embed.weight, model.given.weight)
+    model.embed.weight.mul_(-2)
+    one = two.model_copy(update={"multichannel": False}).build()
+    one.out = model.out
+    one.embed.weight.copy_(model.given.weight)
+    (both,), (single,) = model.filters, one.filters
+    single.weight.copy_(both.weight[:, 3:] - 2 * both.weight[:, :3])
+    torch.testing.assert_close(model.hidden(rows), one.hidden(rows))
+
+
+def test_vectors_that_cannot_be_left_as_given_are_refused():
+    with pytest.raises(RecipeError, match=r"embed_frozen=true would leave .* random; set embed_f"):
+        load(TrainSettings, {"embed_frozen": True})
+    need_given(CRFSettings(), "v.txt", frozen=True)
+    need_given(GPT2Settings(tied=False), "v.txt", frozen=True)
+    need_given(BertSettings(head="classify"), "v.txt", frozen=True)
+    for settings, says in (
+        (GPT2Settings(), r"of this gpt2 is its output too, .*; set model.tied=false, or leave"),
+        (BertSettings(), r"of this bert is its output too, .* take a family with two tables"),
+        (TextCNNSettings(multichannel=True), r"has one table that learns and one that does not"),
+    ):
+        with pytest.raises(RecipeError, match=says):
+            need_given(settings, "v.txt", frozen=True)
+    with pytest.raises(RecipeError, match=r"model.multichannel: .* none is given; set train.embed"):
+        need_given(TextCNNSettings(multichannel=True), "", frozen=False)
+    with pytest.raises(DataError, match=r"no/v.bin: there is no such file of vectors; correct"):
+        need_vectors("no/v.bin")
+    with pytest.raises(RunError, match=r"no/such"):
+        need_vectors("no/such")

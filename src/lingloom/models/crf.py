@@ -7,9 +7,8 @@ vectors made from characters (subwords may stand in: a word's first one carries 
 Shapes: B texts, T tokens, C width, L labels.
 """
 
-from collections.abc import Mapping
 from math import sqrt
-from typing import Any, ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self
 
 import torch
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
@@ -18,8 +17,6 @@ from torch.nn import functional as F
 
 from ..errors import RecipeError
 from ..tokens.batch import IGNORE, Passages
-from ..tokens.tokenizer import Tokenizer
-from .given_vectors import fill
 from .layers import check_length
 from .linear_chain import LinearChain, allowed_in_bio, words_among
 from .model import LabelModel, ModelSettings, need_labels, need_vocab
@@ -52,18 +49,9 @@ class CRFSettings(ModelSettings):
     """Whether labels are told together (CRF) or each by itself."""
     constraint: Literal["none", "bio"] = "none"
     """bio: give I-x behind B-x or I-x only; it changes what is answered, not what is learnt."""
-    vectors: str = ""
-    """File of word vectors to start from, as word2vec or GloVe writes them; empty: random ones."""
-    static: bool = False
-    """Leave the vectors as they are given."""
 
     @model_validator(mode="after")
     def _all_options_have_an_effect(self) -> Self:
-        if self.static and not self.vectors:
-            raise ValueError(
-                "static=true would leave the vectors random; set vectors to a file, or leave "
-                "static out"
-            )
         if self.constraint != "none" and not self.chain:
             raise ValueError(
                 f"constraint {self.constraint} is about labels that follow each other; set "
@@ -92,7 +80,6 @@ class CRF(LabelModel):
         super().__init__()
         s = self.settings = settings
         self.embed = nn.Embedding(s.vocab, s.embed_width)
-        self.embed.weight.requires_grad_(not s.static)
         widths = [s.embed_width, *[2 * s.width] * s.layers]
         self.forwards = nn.ModuleList(_lstm(width, s.width) for width in widths[:-1])
         self.backwards = nn.ModuleList(_lstm(width, s.width) for width in widths[:-1])
@@ -112,10 +99,6 @@ class CRF(LabelModel):
                 lstm.bias_ih.chunk(4)[1].add_(1.0)  # type: ignore[operator, union-attr]
         nn.init.xavier_uniform_(self.out.weight)
         nn.init.zeros_(self.out.bias)
-
-    def begin(self, tokenizer: Tokenizer) -> Mapping[str, Any]:
-        s = self.settings
-        return fill(self.embed, tokenizer, s.vectors) if s.vectors else {}
 
     def hidden(self, batch: Passages) -> Tensor:
         """Both directions' last layers side by side, (B, T, 2C) in the working precision."""
@@ -164,9 +147,6 @@ class CRF(LabelModel):
                 "constraint=none"
             )
         return allowed_in_bio(self.settings.label_names).to(device)
-
-    def decays(self, name: str, parameter: nn.Parameter) -> bool:
-        return parameter.requires_grad and super().decays(name, parameter)
 
     def flops_per_token(self, context: int) -> float:
         """Two per weight of the LSTMs and the layer above, and of the chain's steps."""

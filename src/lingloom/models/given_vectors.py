@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from ..errors import DataError, RecipeError
 from ..runs import find_run
 from ..tokens.open import open_tokenizer
 from ..tokens.tokenizer import Tokenizer
+from .model import ModelSettings, NeuralModel
 from .port import load_model
-from .vector_files import read_vectors
+from .vector_files import is_vector_file, read_vectors
 
 
 def token_vectors(model: Any) -> np.ndarray:
@@ -56,25 +56,81 @@ def named_vectors(model: Any, tokenizer: Tokenizer) -> tuple[list[str], np.ndarr
     return names, vectors[ids]
 
 
+def need_given(model: ModelSettings, path: str, frozen: bool) -> None:
+    """Refuse a recipe whose input embedding cannot begin, or stay, as it asks.
+
+    Args:
+        model: settings of any family.
+        path: `train.embed_from`.
+        frozen: `train.embed_frozen`.
+
+    Raises:
+        RecipeError: vectors are asked for and not given; or they cannot be left as they are.
+    """
+    two = getattr(model, "multichannel", False)
+    if two and not path:
+        raise RecipeError(
+            "model.multichannel: one of its two tables of vectors stays as it is given, and none "
+            "is given; set train.embed_from to a file of vectors or a run, or leave it out"
+        )
+    if two and frozen:
+        raise RecipeError(
+            "train.embed_frozen: model.multichannel has one table that learns and one that does "
+            "not, and would have two that do not; leave one of the two keys out"
+        )
+    if frozen and (getattr(model, "tied", False) or "masked_token" in model.learns()):
+        mend = "set model.tied=false" if hasattr(model, "tied") else "take a family with two tables"
+        raise RecipeError(
+            f"train.embed_frozen: the input embedding of this {model.kind} is its output too, "  # type: ignore[attr-defined]
+            f"which has to learn; {mend}, or leave train.embed_frozen out"
+        )
+
+
+def freeze(model: NeuralModel) -> None:
+    """Leave the tables in which tokens are looked up as they are, whatever is learnt."""
+    for table in model.input_tables():
+        table.weight.requires_grad_(False)
+
+
+def need_vectors(path: str) -> None:
+    """Look, before any work is done, whether there are vectors at `path`.
+
+    Raises:
+        DataError: it is named like a file of vectors, and is not there.
+        RunError: it is named like a run, and there is none.
+    """
+    if is_vector_file(path) and not Path(path).is_file():
+        raise DataError(
+            f"{path}: there is no such file of vectors; correct train.embed_from, which takes a "
+            "file as word2vec or GloVe writes it, or a run"
+        )
+    if not Path(path).is_file() and not Path(path, "config.json").is_file():
+        find_run(path)
+
+
 @torch.no_grad()
-def fill(
-    embed: nn.Embedding, tokenizer: Tokenizer, path: str, key: str = "model.vectors"
-) -> Mapping[str, Any]:
-    """Set the rows of the tokens that a file or a run has; how many they are, of how many.
+def begin_from(model: NeuralModel, tokenizer: Tokenizer, path: str) -> Mapping[str, Any]:
+    """Set the vectors of the tokens that a file or a run has; how many they are, of how many.
 
     A token is looked up by its name, and in small letters where that is not there.
 
     Args:
-        embed: rows in the order of the tokenizer's ids; those of other words stay as they are.
+        model: its tables have rows in the order of the tokenizer's ids; those of other words stay
+            as they are.
         tokenizer: words or characters are of use here, names of subwords seldom are in such files.
         path: a file as `vector_files.read_vectors` reads it, a run, or the folder of a model.
-        key: which asks for it.
 
     Raises:
-        RecipeError: the vectors have another width than the model's.
+        RecipeError: the model looks no tokens up, or the vectors have another width than its own.
         DataError: the file is damaged, or has none of the tokens.
         RunError: there is no such run.
     """
+    tables = model.input_tables()
+    if not tables:
+        raise RecipeError(
+            f"train.embed_from: this {model.settings.kind} has no input embedding; leave "
+            "train.embed_from out"
+        )
     names = [tokenizer.token_of(i) for i in range(tokenizer.vocab)]
     words, vectors = _read(path, {*names, *(name.lower() for name in names)})
     if not words:
@@ -82,18 +138,19 @@ def fill(
             f"{path}: has none of the {len(names)} tokens of tokens.kind {tokenizer.kind}; give "
             "vectors of words of this language, with tokens.kind=words"
         )
-    if vectors.shape[1] != embed.embedding_dim:
+    width = tables[0].embedding_dim
+    if vectors.shape[1] != width:
         raise RecipeError(
-            f"{key}: {path} has vectors of {vectors.shape[1]} numbers, and the model's "
-            f"have {embed.embedding_dim}; set the width of the model's embedding to "
-            f"{vectors.shape[1]}"
+            f"train.embed_from: {path} has vectors of {vectors.shape[1]} numbers, and the model's "
+            f"have {width}; set the width of the model's embedding to {vectors.shape[1]}"
         )
     rows = {word: i for i, word in reversed(list(enumerate(words)))}
     found = 0
     for token, name in enumerate(names):
         row = rows.get(name, rows.get(name.lower()))
         if row is not None:
-            embed.weight[token] = torch.from_numpy(vectors[row])
+            for table in tables:
+                table.weight[token] = torch.from_numpy(vectors[row])
             found += 1
     return {"vectors": path, "found": found, "tokens": len(names)}
 

@@ -69,6 +69,12 @@ class NeuralModel(nn.Module):
         """
         return {}
 
+    def input_tables(self) -> list[nn.Embedding]:
+        """Tables in which tokens are looked up as they are read, all of one width; vectors that
+        were learnt before can stand in them. None where the family has none."""
+        embed = getattr(self, "embed", None)
+        return [embed] if isinstance(embed, nn.Embedding) else []
+
     def row_limits(self) -> dict[str, float]:
         """Parameter -> the largest 2-norm that each of its rows may have after an update."""
         return {}

@@ -1,24 +1,22 @@
 """TextCNN: windows of words, each matched by many filters, of which the best match counts.
 
 Source: Kim 2014 (Convolutional Neural Networks for Sentence Classification), sections 2 and 3.
-Differs: one channel of vectors, random or given, learnt or not (CNN-rand, -static, -non-static);
-optimizer and schedule are the recipe's. A text is surrounded by zeros, so that each of its words
-stands at every place of a window; what a row is padded with changes nothing.
+Vectors are random or given (CNN-rand, -non-static), left as given (-static: train.embed_frozen), or
+both beside each other (-multichannel), where a filter has weights of its own for each channel, as
+in images. Differs: optimizer and schedule are the recipe's. A text is surrounded by zeros, so that
+each of its words stands at every place of a window; what a row is padded with changes nothing.
 
 Shapes: B texts, T tokens, C width of a vector, M filters of each window, W windows, L labels.
 """
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Self
+from typing import ClassVar, Literal
 
 import torch
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..tokens.batch import Passages
-from ..tokens.tokenizer import Tokenizer
-from .given_vectors import fill
 from .layers import check_length
 from .model import LabelModel, ModelSettings, need_labels, need_vocab
 
@@ -45,23 +43,14 @@ class TextCNNSettings(ModelSettings):
     """Share of the best matches dropped while training."""
     max_norm: NonNegativeFloat = 3.0
     """Largest 2-norm of the weights of one label, kept after each update; 0: any."""
-    vectors: str = ""
-    """File of word vectors to start from, as word2vec or GloVe writes them; empty: random ones."""
-    static: bool = False
-    """Leave the vectors as they are given."""
-
-    @model_validator(mode="after")
-    def _static_vectors_are_given(self) -> Self:
-        if self.static and not self.vectors:
-            raise ValueError(
-                "static=true would leave the vectors random; set vectors to a file, or leave "
-                "static out"
-            )
-        return self
+    multichannel: bool = False
+    """Read every token by two tables that train.embed_from fills: one learns, one stays as it was
+    given (CNN-multichannel)."""
 
     def shape(self) -> str:
         windows = ", ".join(map(str, self.windows))
-        return f"windows of {windows}, {self.filters} filters each, width {self.width}"
+        channels = "two channels of " if self.multichannel else ""
+        return f"windows of {windows}, {self.filters} filters each, {channels}width {self.width}"
 
     def build(self) -> "TextCNN":
         need_vocab(self.vocab)
@@ -76,15 +65,20 @@ class TextCNN(LabelModel):
         super().__init__()
         s = self.settings = settings
         self.embed = nn.Embedding(s.vocab, s.width)
-        self.embed.weight.requires_grad_(not s.static)
-        self.filters = nn.ModuleList(nn.Conv1d(s.width, s.filters, size) for size in s.windows)
+        self.given = nn.Embedding(s.vocab, s.width) if s.multichannel else None
+        channels = s.width if self.given is None else 2 * s.width
+        self.filters = nn.ModuleList(nn.Conv1d(channels, s.filters, size) for size in s.windows)
         self.out = nn.Linear(s.filters * len(s.windows), s.labels)
         self._draw_weights()
 
     def _draw_weights(self) -> None:
-        """Vectors uniform within 0.25, as published; filters as in Glorot and Bengio 2010, equation
-        16; biases 0."""
+        """Vectors uniform within 0.25, as published, the same in both tables; filters as in Glorot
+        and Bengio 2010, equation 16; biases 0."""
         nn.init.uniform_(self.embed.weight, -0.25, 0.25)
+        if self.given is not None:
+            with torch.no_grad():
+                self.given.weight.copy_(self.embed.weight)
+            self.given.weight.requires_grad_(False)
         for layer in self._filters():
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
@@ -94,15 +88,16 @@ class TextCNN(LabelModel):
     def _filters(self) -> list[nn.Conv1d]:
         return [layer for layer in self.filters if isinstance(layer, nn.Conv1d)]
 
-    def begin(self, tokenizer: Tokenizer) -> Mapping[str, Any]:
-        s = self.settings
-        return fill(self.embed, tokenizer, s.vectors) if s.vectors else {}
+    def input_tables(self) -> list[nn.Embedding]:
+        return [self.embed] if self.given is None else [self.embed, self.given]
 
     def hidden(self, batch: Passages) -> Tensor:
         """The best match of every filter, (B, W*M) in the working precision."""
         T = batch.ids.shape[1]
         check_length(T, self.settings.context)
-        x = F.embedding(batch.ids, self.embed.weight)
+        x = torch.cat(
+            [F.embedding(batch.ids, table.weight) for table in self.input_tables()], dim=2
+        )
         x = x.masked_fill(~batch.seen[..., None], 0).transpose(1, 2)  # (B, C, T)
         sizes = batch.seen.sum(1)[:, None, None]
         best = []
@@ -118,9 +113,6 @@ class TextCNN(LabelModel):
     def label_scores(self, hidden: Tensor, rows: Passages) -> Tensor:
         x = F.dropout(hidden, self.settings.dropout) if self.training else hidden
         return F.linear(x, self.out.weight, self.out.bias).float()
-
-    def decays(self, name: str, parameter: nn.Parameter) -> bool:
-        return parameter.requires_grad and super().decays(name, parameter)
 
     def row_limits(self) -> dict[str, float]:
         return {"out.weight": self.settings.max_norm} if self.settings.max_norm else {}

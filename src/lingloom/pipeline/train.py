@@ -12,12 +12,10 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from torch import nn
-
 from ..device import peak_memory_bytes, release_memory, seed_all
 from ..errors import RecipeError, RunError
 from ..loading import load, to_yaml
-from ..models.given_vectors import fill
+from ..models.given_vectors import begin_from, freeze, need_vectors
 from ..models.model import NeuralModel
 from ..models.ngram import NGram
 from ..models.port import save_model
@@ -69,6 +67,8 @@ def start(
             f"{run.path}: already holds a run; go on with it: lingloom train {run.path}; or choose "
             "another folder with out=..."
         )
+    if recipe.train.embed_from:
+        need_vectors(recipe.train.embed_from)
     plan = plan or plan_recipe(recipe)
     release_memory()
     yield Event("plan", "end", {"plan": plan})
@@ -237,18 +237,17 @@ def _begin(model: NeuralModel, embed_from: str, tokenizer: Tokenizer) -> Mapping
     """Let `model` start from what was learnt before; facts of it.
 
     Raises:
-        RecipeError: the model has no embedding, or one of another width.
+        RecipeError: the model has no embedding, or one of another width, or starts from a model.
     """
     begun = model.begin(tokenizer)
     if not embed_from:
         return begun
-    embed = getattr(model, "embed", None)
-    if begun or not isinstance(embed, nn.Embedding):
-        why = "starts from what its settings name" if begun else "has no input embedding"
+    if begun:
         raise RecipeError(
-            f"train.embed_from: this {model.settings.kind} {why}; leave train.embed_from out"
+            f"train.embed_from: this {model.settings.kind} starts from what its settings name; "
+            "leave train.embed_from out"
         )
-    return fill(embed, tokenizer, embed_from, "train.embed_from")
+    return begin_from(model, tokenizer, embed_from)
 
 
 def _learn(
@@ -262,6 +261,8 @@ def _learn(
     if fresh and (begun := _begin(model, settings.embed_from, data.tokenizer)):
         run.note(begun_from=begun)
         yield Event("model", "end", begun)
+    if settings.embed_frozen:
+        freeze(model)
     objective, batches = objective_of(model.settings, settings), order_of(recipe, data)
     parameters = sum(p.numel() for p in model.parameters())
     run.note(parameters=parameters)

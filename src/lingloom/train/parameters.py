@@ -156,7 +156,7 @@ def _in_groups(model: NeuralModel) -> Named:
     tables = {id(weight) for weight in model.tables()}
     groups: Named = {}
     for name, parameter in model.named_parameters():
-        decay = model.decays(name, parameter)
+        decay = parameter.requires_grad and model.decays(name, parameter)
         kind: Kind = "vector" if parameter.ndim < 2 else "matrix"
         if id(parameter) in tables or (kind == "matrix" and not decay):
             kind = "embedding"

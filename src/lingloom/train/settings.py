@@ -1,9 +1,9 @@
 """How a model is trained: the loop's settings and those of its parts."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import torch
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from ..settings import AnyKind, Kinds, Settings
 from .objectives.kinds import OBJECTIVES
@@ -95,6 +95,8 @@ class TrainSettings(Settings):
     embed_from: str = ""
     """Vectors that the model's input embedding starts from, matched by the names of tokens: a file
     as word2vec or GloVe writes it, or a run; other tokens start as ever. Empty: none."""
+    embed_frozen: bool = False
+    """Leave the input embedding as it began; with train.embed_from only."""
     optimizer: Annotated[AnyKind, _OPTIMIZER] = Field(default_factory=_OPTIMIZER.build_default)
     """How gradients change weights."""
     schedule: Annotated[AnyKind, _SCHEDULE] = Field(default_factory=_SCHEDULE.build_default)
@@ -109,6 +111,15 @@ class TrainSettings(Settings):
     """What happens to bad batches."""
     tensorboard: bool = False
     """Also write the log for TensorBoard."""
+
+    @model_validator(mode="after")
+    def _frozen_vectors_are_given(self) -> Self:
+        if self.embed_frozen and not self.embed_from:
+            raise ValueError(
+                "embed_frozen=true would leave the input embedding random; set embed_from to a "
+                "file of vectors or a run, or leave embed_frozen out"
+            )
+        return self
 
     def workers_here(self) -> int:
         """Workers on this machine's CPU, with the default resolved."""
