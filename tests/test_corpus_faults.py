@@ -203,16 +203,15 @@ def test_an_input_that_may_not_be_read_is_set_aside_and_told(here, capsys, monke
 @pytest.mark.parametrize(
     ("words", "split"),
     [
-        (["split={validation_frac: 0, test_frac: 0}"], "heldout"),
-        (["split.validation_frac=0.00001"], "heldout"),
+        (["split={validation_frac: 0, test_frac: 0}"], "validation"),
+        (["split.validation_frac=0.00001"], "validation"),
         (["weights={'*': 0.00001}", "split.validation_frac=0.4"], "train"),
     ],
 )
 def test_a_split_may_be_empty_and_is_not_trained_on(here, capsys, words, split):
     assert main(["clean", "r.yaml", *words]) == 0
     corpus = Corpus("c")
-    name = {"heldout": "validation", "train": "train"}[split]
-    assert name not in corpus.splits and list(corpus.documents(name)) == []
+    assert split not in corpus.splits and list(corpus.documents(split)) == []
     for view in ([], ["dropped"], ["sources"], ["duplicates"], ["holdout"]):
         assert main(["show", "c", *view]) == 0
     (here / "t.yaml").write_text("text: {read: c}\ntokens: {kind: bytes}\nout: run\n")

@@ -5,7 +5,7 @@ import pytest
 
 from lingloom.text.dedup import SeenDigests, digest
 from lingloom.text.document import Document
-from lingloom.text.split import split_of, splits_of
+from lingloom.text.split import choosers_of, split_of, splits_of
 
 
 def test_the_digest_is_the_same_on_every_machine():
@@ -58,3 +58,18 @@ def test_another_seed_holds_out_others_and_a_greater_share_only_adds():
 def test_the_split_stays_as_it_was():
     splits = splits_of([digest(str(i)) for i in range(40)], 0.2, 7)
     assert [i for i, s in enumerate(splits) if s == "heldout"] == [3, 8, 14, 18, 22, 24, 31, 37, 38]
+
+
+def test_half_of_the_held_out_texts_choose_whatever_share_is_held_out():
+    digests = [digest(str(i)) for i in range(20_000)]
+    held = [i for i, s in enumerate(splits_of(digests, 0.1)) if s == "heldout"]
+    chosen = choosers_of(digests)
+    assert 0.45 < sum(chosen[i] for i in held) / len(held) < 0.55
+    other = choosers_of(digests, 1)
+    assert 0.45 < sum(a == b for a, b in zip(chosen, other, strict=True)) / 20_000 < 0.55
+    assert choosers_of(digests[:7]) == chosen[:7]
+
+
+def test_what_chooses_stays_as_it_was():
+    chosen = choosers_of([digest(str(i)) for i in range(20)], 7)
+    assert [i for i, c in enumerate(chosen) if c] == [1, 5, 7, 8, 13, 14, 16, 17]

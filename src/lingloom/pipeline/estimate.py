@@ -10,13 +10,14 @@ from ..plan.outcome import Outcome, Row, compare
 from ..plan.plan import Limits, Plan, make_plan
 from ..recipe import Recipe
 from ..runs import RunFolder
+from ..text.corpus.opened import Corpus, corpus_of
 from ..text.estimate import text_bytes
-from ..text.read import documents
+from ..text.read import TextSettings, documents
 from ..tokens.extra import with_extra
 from ..tokens.open import StoredSettings, open_tokenizer
 from ..tokens.shards import Shards
 from ..train.objectives.objective import objective_of
-from .prepare import Data
+from .prepare import SPLITS, Data, chooses, corpus_parts
 
 EVALUATION_TOKENS = 1 << 16
 """Held-out tokens behind each point of the curve; the final scores use all of them."""
@@ -39,9 +40,21 @@ def plan_recipe(recipe: Recipe, *, probe_s: float = 5.0) -> Plan:
     model = _with_labels(model, recipe)
     limits = Limits.here(Path(recipe.out or "."))
     row = _usual_row(recipe, figures)
-    return make_plan(
+    plan = make_plan(
         model, recipe.train, figures, limits, baseline=baseline, probe_s=probe_s, row=row
     )
+    if chooses(recipe):
+        plan.notes.append(_how_chosen(corpus_of(recipe.text)))
+    return plan
+
+
+def _how_chosen(corpus: Corpus | None) -> str:
+    """By which text weights are chosen, and on which they are scored."""
+    if corpus is not None:
+        chosen, scored = "the corpus's validation split", "its test split"
+    else:
+        chosen, scored = "one half of what is held out", "the other half"
+    return f"train.regularise.patience chooses weights by {chosen}; scores are on {scored}"
 
 
 def figures_of(recipe: Recipe) -> TextFigures:
@@ -50,12 +63,22 @@ def figures_of(recipe: Recipe) -> TextFigures:
     Raises:
         RecipeError, MissingError: `text.read` names what is not there.
     """
-    size, held = text_bytes(recipe.text), recipe.text.heldout_frac
     rates = typical_rates(_tokenizer(recipe).kind)
     if recipe.text.dedup:  # up to half of what is read may be dropped
         per = rates.bytes_per_token
         rates = replace(rates, bytes_per_token=Band(per.value, per.low, 2 * per.high))
-    return TextFigures(size * (1 - held), size * held, eval_tokens=EVALUATION_TOKENS, rates=rates)
+    corpus = corpus_of(recipe.text)
+    if corpus is not None:
+        parts = corpus_parts(corpus, chooses=chooses(recipe))
+        learnt, held = (float(corpus.kept_bytes(parts[split])) for split in SPLITS)
+    else:
+        text = recipe.text
+        apart = TextSettings(read=text.heldout, format=text.format)
+        size, held = (text_bytes(each) if each.read else 0.0 for each in (text, apart))
+        if not text.heldout_entries:
+            held = size * text.heldout_frac
+        learnt = size - held
+    return TextFigures(learnt, held, eval_tokens=EVALUATION_TOKENS, rates=rates)
 
 
 def _usual_row(recipe: Recipe, figures: TextFigures) -> int:

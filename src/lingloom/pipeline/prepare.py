@@ -4,7 +4,8 @@ data/set_aside.jsonl   lines and rows that could not be read, and why
 data/dropped.jsonl     documents that were left out, and why
 data/tokenizer.json    and tokens.json beside it
 data/train-*, heldout-*, index.json
-data/labels.json       and train.labels.bin, heldout.labels.bin, where text has labels
+data/validation-*      where weights are chosen by held-out text: the part that chooses them
+data/labels.json       and train.labels.bin and so on, where text has labels
 data/figures.json      what was read, kept and dropped; written last: with it the data are whole
 """
 
@@ -23,6 +24,7 @@ from ..text.document import Document
 from ..text.prepare import TextStats
 from ..text.prepare import prepare as read_clean_split
 from ..text.setaside import JsonlSink
+from ..text.split import VALIDATION
 from ..text.spool import read_spool, write_spool
 from ..tokens.extra import with_extra
 from ..tokens.labels import Labels, LabelSet, never_learnt, write_labels
@@ -53,12 +55,20 @@ class Data:
     tokenizer: Tokenizer
     train: Shards
     heldout: Shards
+    """What is scored."""
     figures: dict[str, Any]
     """What was read, dropped and set aside."""
     beside: dict[str, Shards] = field(default_factory=dict)
     """Split -> the targets of its texts, where they have some."""
     labels: dict[str, Labels] = field(default_factory=dict)
     """Split -> the labels of its texts, where they have some."""
+    validation: Shards | None = None
+    """What weights are chosen by; None where none are chosen."""
+
+    @property
+    def watched(self) -> str:
+        """The split that is looked at while training."""
+        return VALIDATION if self.validation else "heldout"
 
     @property
     def label_set(self) -> LabelSet | None:
@@ -66,8 +76,8 @@ class Data:
         return self.labels["train"].set if self.labels else None
 
     def reading(self, split: str) -> Reading:
-        """What an objective learns from: 'train' or 'heldout'."""
-        texts = self.train if split == "train" else self.heldout
+        """What an objective reads: 'train', 'heldout', or the split that is `watched`."""
+        texts = {"train": self.train, VALIDATION: self.validation}.get(split) or self.heldout
         return Reading(texts, self.tokenizer, self.beside.get(split), self.labels.get(split))
 
 
@@ -84,18 +94,26 @@ def open_data(run: RunFolder) -> Data:
             f"lingloom train {run.path}"
         )
     tokenizer = open_tokenizer(run.data)
-    train, heldout = (Shards.open(run.data, split, tokenizer) for split in SPLITS)
+    splits = [*SPLITS, VALIDATION] if figures["kept"].get(VALIDATION) else SPLITS
+    texts = {split: Shards.open(run.data, split, tokenizer) for split in splits}
     beside = {
         split: Shards.open(run.data, split + TARGETS, tokenizer)
-        for split in SPLITS
+        for split in splits
         if figures.get("targets")
     }
     labels = {
-        split: Labels(run.data, split, texts)
-        for split, texts in zip(SPLITS, (train, heldout), strict=True)
-        if figures.get("labels")
+        split: Labels(run.data, split, texts[split]) for split in splits if figures.get("labels")
     }
-    return Data(run.data, tokenizer, train, heldout, figures, beside, labels)
+    return Data(
+        run.data,
+        tokenizer,
+        texts["train"],
+        texts["heldout"],
+        figures,
+        beside,
+        labels,
+        texts.get(VALIDATION),
+    )
 
 
 def prepare(recipe: Recipe, run: RunFolder) -> Generator[Event, None, Data]:
@@ -111,8 +129,9 @@ def prepare(recipe: Recipe, run: RunFolder) -> Generator[Event, None, Data]:
     spool = run.data / ".documents.arrow"
     try:
         if corpus is not None:
-            documents: Documents = partial(_of_corpus, corpus)
-            figures = yield from _look(corpus, recipe)
+            parts = corpus_parts(corpus, chooses=chooses(recipe))
+            documents: Documents = partial(_of_corpus, corpus, parts)
+            figures = yield from _look(corpus, parts, recipe)
         else:
             documents = partial(read_spool, spool)
             figures = yield from _read(recipe, run, spool)
@@ -124,23 +143,47 @@ def prepare(recipe: Recipe, run: RunFolder) -> Generator[Event, None, Data]:
     return open_data(run)
 
 
-def _of_corpus(corpus: Corpus) -> Iterator[tuple[str, Document]]:
-    """The documents of a corpus that a run sees; the test split is left for the last judgement."""
-    yield from (("heldout", document) for document in corpus.documents("validation"))
-    yield from (("train", document) for document in corpus.documents("train"))
+def chooses(recipe: Recipe) -> bool:
+    """Whether weights are chosen by held-out text."""
+    return recipe.train.regularise.patience > 0
 
 
-def _look(corpus: Corpus, recipe: Recipe) -> Generator[Event, None, dict[str, Any]]:
+def corpus_parts(corpus: Corpus, *, chooses: bool) -> dict[str, str]:
+    """Split of a run -> that of the corpus which it is.
+
+    The corpus's test split is left for the last judgement, unless weights are chosen by its
+    validation split: then the run is scored on it.
+
+    Raises:
+        DataError: a split that is needed holds no document.
+    """
+    parts = {"heldout": "validation", "train": "train"}
+    if chooses:
+        parts = {VALIDATION: "validation", "heldout": "test", "train": "train"}
+    for split in parts.values():
+        if not corpus.manifest["kept"][split]["copies"]:
+            larger = "" if split == "train" else f", or with a larger split.{split}_frac"
+            without = ", or set train.regularise.patience=0" if split == "test" else ""
+            raise DataError(
+                f"{corpus.folder}: its {split} split holds no document; make the corpus again from "
+                f"more text{larger}{without}"
+            )
+    return parts
+
+
+def _of_corpus(corpus: Corpus, parts: dict[str, str]) -> Iterator[tuple[str, Document]]:
+    """The documents of a corpus that a run sees."""
+    for split, part in parts.items():
+        yield from ((split, document) for document in corpus.documents(part))
+
+
+def _look(
+    corpus: Corpus, parts: dict[str, str], recipe: Recipe
+) -> Generator[Event, None, dict[str, Any]]:
     """What the corpus says of itself, in the words of a run."""
     yield Event("text", "begin", {"read": recipe.text.entries})
     begun, made = time.perf_counter(), corpus.manifest
-    kept = {"heldout": made["kept"]["validation"], "train": made["kept"]["train"]}
-    for split, figures in kept.items():
-        if not figures["copies"]:
-            raise DataError(
-                f"{corpus.folder}: its {split} split holds no document; make the corpus again from "
-                "more text, or with a larger split.validation_frac"
-            )
+    kept = {split: made["kept"][part] for split, part in parts.items()}
     stats = {
         "documents": made["documents"],
         "set_aside": made["set_aside"],
@@ -172,18 +215,29 @@ def _read(recipe: Recipe, run: RunFolder, spool: Path) -> Generator[Event, None,
     ):
         word_labels = _labels_of(recipe) == "word"
         documents = read_clean_split(
-            recipe.text, dropped, set_aside, stats, word_labels=word_labels
+            recipe.text,
+            dropped,
+            set_aside,
+            stats,
+            word_labels=word_labels,
+            chooses=chooses(recipe),
         )
         for size in write_spool(documents, spool):
             read += size
             yield Event("text", "progress", {"text_bytes": read})
     for split, remedy in (("train", "lower"), ("heldout", "raise")):
-        if not stats.kept[split]:
+        if not (stats.kept[split] or (split == "heldout" and stats.kept[VALIDATION])):
             raise DataError(
                 f"text: all {stats.kept.total()} documents fell to the other split than "
                 f"'{split}'; {remedy} text.heldout_frac (now {recipe.text.heldout_frac:g}) or read "
                 "more text"
             )
+    if chooses(recipe) and not (stats.kept[VALIDATION] and stats.kept["heldout"]):
+        raise DataError(
+            f"text: {stats.kept[VALIDATION] + stats.kept['heldout']} held-out documents do not "
+            "serve both to choose weights by (train.regularise.patience) and to score them; hold "
+            "out more with text.heldout_frac or text.heldout, or set train.regularise.patience=0"
+        )
     figures = stats.as_dict() | {
         "targets": bool(recipe.text.target_field),
         "labels": bool(_labels_of(recipe)),

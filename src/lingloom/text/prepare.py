@@ -15,7 +15,7 @@ from .dedup import SeenDigests, digest_of_bytes
 from .document import Document
 from .read import HELD_OUT, TextSettings, documents
 from .setaside import FileReport, Sink, listed
-from .split import splits_of
+from .split import VALIDATION, choosers_of, splits_of
 
 _BATCH_CHARS = 1 << 16
 """Documents are looked up among the digests together, in batches of about this size."""
@@ -94,6 +94,7 @@ def prepare(
     stats: TextStats | None = None,
     *,
     word_labels: bool = False,
+    chooses: bool = False,
 ) -> Iterator[tuple[str, Document]]:
     """(split, cleaned document) of every document that is kept, in the order of reading.
 
@@ -105,6 +106,8 @@ def prepare(
         stats: filled on the way.
         word_labels: whether a label holds one for each word, divided by blanks; a document whose
             numbers of words and labels differ is dropped.
+        chooses: whether weights are chosen by held-out text; about half of it is then set aside for
+            that, as split 'validation', and only the rest is 'heldout', to be scored.
 
     Raises:
         RecipeError, DataError, MissingError: as `documents`; also when nothing is kept.
@@ -112,7 +115,7 @@ def prepare(
     stats = stats if stats is not None else TextStats()
     with SeenDigests(settings.dedup_memory_mb << 20) as seen:
         for batch in _batches(documents(settings, set_aside, stats.files)):
-            yield from _judge(batch, settings, seen, dropped, stats, word_labels)
+            yield from _judge(batch, settings, seen, dropped, stats, word_labels, chooses)
     stats.check()
     if not stats.kept:
         reasons = ", ".join(f"{reason} {n}" for reason, n in stats.dropped.most_common())
@@ -142,6 +145,7 @@ def _judge(
     dropped: Sink,
     stats: TextStats,
     word_labels: bool,
+    chooses: bool,
 ) -> Iterator[tuple[str, Document]]:
     texts = clean_all([document.text for document in batch], settings.clean, stats.masked)
     raws = [text.encode() for text in texts]
@@ -171,7 +175,9 @@ def _judge(
         reasons = [why or (None if next(new) else "duplicate") for why in reasons]
     frac = 0.0 if settings.heldout_entries else settings.heldout_frac
     splits = splits_of(digests, frac, settings.split_seed)
-    for document, text, raw, why, split in zip(batch, texts, raws, reasons, splits, strict=True):
+    choosers = choosers_of(digests, settings.split_seed)
+    rows = zip(batch, texts, raws, reasons, splits, choosers, strict=True)
+    for document, text, raw, why, split, chooser in rows:
         counts = stats.by_source[document.source]
         if why is not None:
             stats.dropped[why] += 1
@@ -180,6 +186,8 @@ def _judge(
             dropped({"id": document.id, "source": document.source, "reason": why, "text": text})
             continue
         split = "heldout" if HELD_OUT in document.meta else split
+        if chooses and chooser and split == "heldout":
+            split = VALIDATION
         stats.kept[split] += 1
         stats.kept_bytes[split] += len(raw)
         counts["kept"] += 1

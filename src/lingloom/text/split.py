@@ -1,4 +1,5 @@
-"""Which documents are held out: decided by the text itself, so equal texts never straddle."""
+"""Which documents are held out, and which of these choose the weights that are kept: decided by the
+text itself, so equal texts never straddle."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -9,6 +10,8 @@ from .dedup import DIGEST_BYTES, digest
 from .document import Document
 
 Split = Literal["train", "heldout"]
+VALIDATION = "validation"
+"""The split of the held-out texts by which weights are chosen."""
 
 
 def split_of(document: Document, heldout_frac: float, seed: int = 0) -> Split:
@@ -25,10 +28,21 @@ def splits_of(digests: Sequence[bytes], heldout_frac: float, seed: int = 0) -> l
     return ["heldout" if h else "train" for h in (shares_of(digests, seed) < heldout_frac).tolist()]
 
 
+def choosers_of(digests: Sequence[bytes], seed: int = 0) -> list[bool]:
+    """Whether each text, where it is held out, is one by which weights are chosen: about every
+    second, whatever share is held out. The others are scored."""
+    return (mixed(_halves(digests, seed)[:, 1]) >> np.uint64(63) == 0).tolist()
+
+
 def shares_of(digests: Sequence[bytes], seed: int = 0) -> np.ndarray:
     """A number from 0 to 1 for each digest, evenly spread; the same digest, the same number."""
+    return mixed(_halves(digests, seed)[:, 0]) / 2.0**64
+
+
+def _halves(digests: Sequence[bytes], seed: int) -> np.ndarray:
+    """Both halves of each digest, (N, 2) uint64, each another under another seed."""
     halves = np.frombuffer(b"".join(digests), "<u8").reshape(-1, DIGEST_BYTES // 8)
-    return mixed(halves[:, 0] ^ mixed(np.array([seed % 2**64], np.uint64))) / 2.0**64
+    return halves ^ mixed(np.array([seed % 2**64], np.uint64))
 
 
 def mixed(x: np.ndarray) -> np.ndarray:

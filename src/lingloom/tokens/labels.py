@@ -3,7 +3,7 @@
 labels.json        the names, what they are given to, how often each occurs; written last
 train.labels.bin   int32, little-endian: one number per text; or one per token of train.bin, END
                    included: a word's first token carries its label, all others IGNORE
-heldout.labels.bin the same for text that is not trained on
+heldout.labels.bin the same for text that is not trained on; and so on for each split
 
 The names are those of all splits, as the scheme of a labelled corpus is known beforehand; a label
 that occurs only in held-out text is never learnt, counts as a mistake, and is told.

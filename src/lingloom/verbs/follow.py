@@ -87,9 +87,10 @@ class Follower:
     def _text_end(self, facts: Any) -> None:
         kept, sizes = facts["kept"], facts["kept_bytes"]
         dropped = ", ".join(f"{n:,} {reason}" for reason, n in facts["dropped"].items()) or "none"
+        choose = f", and {kept['validation']:,} to choose by" if "validation" in kept else ""
         self._done(
             f"text       {sum(kept.values()):,} documents, {bytes_text(sum(sizes.values()))} kept "
-            f"({kept['heldout']:,} held out); dropped: {dropped}; "
+            f"({kept['heldout']:,} held out{choose}); dropped: {dropped}; "
             f"{facts['set_aside']:,} set aside; {time_text(facts['seconds_s'])}"
         )
         for name, encoding in _encodings(facts["files"]):

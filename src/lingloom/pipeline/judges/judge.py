@@ -46,7 +46,7 @@ class Judge(Protocol):
 def pinned(recipe: Recipe) -> dict[str, Any]:
     """What fixes every score on the held-out part of a run."""
     patience = recipe.train.regularise.patience
-    chosen = {"weights": "chosen by these texts (early stopping)"} if patience else {}
+    chosen = {"weights": "chosen by other texts (split validation)"} if patience else {}
     return {"split": "heldout", **chosen}
 
 
@@ -67,7 +67,8 @@ def objective_loss(data: Data, recipe: Recipe, *, least_rows: int = 0) -> Evalua
     settings: Any = recipe.model
     objective = objective_of(settings, recipe.train)
     batches, tokens, count = [], 0, 0
-    for rows in objective.heldout(data.reading("heldout"), settings, recipe.measure.batch):
+    reading = data.reading(data.watched)
+    for rows in objective.heldout(reading, settings, recipe.measure.batch):
         batches.append(rows)
         tokens, count = tokens + rows.tokens, count + len(rows.ids)
         if tokens >= EVALUATION_TOKENS and count >= least_rows:
@@ -81,7 +82,7 @@ def objective_loss(data: Data, recipe: Recipe, *, least_rows: int = 0) -> Evalua
         if not targets:
             kind: str = objective.kind  # type: ignore[attr-defined]
             raise DataError(
-                f"{data.heldout.path}: {data.heldout.documents} held-out texts hold nothing that "
+                f"{reading.texts.path}: {reading.texts.documents} held-out texts hold nothing that "
                 f"objective {kind} could be judged by; hold out more text (text.heldout_frac)"
             )
         return {"loss": sum(float(loss) for loss, _ in found) / targets}

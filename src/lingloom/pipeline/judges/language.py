@@ -36,7 +36,7 @@ def heldout_loss(
     """
     batches, tokens = [], 0
     measure, end = recipe.measure, data.tokenizer.end
-    for batch, _ in Reader(model, measure, end).batches(data.heldout):
+    for batch, _ in Reader(model, measure, end).batches(data.reading(data.watched).texts):
         batches.append(batch)
         tokens += batch.scored()
         if tokens >= EVALUATION_TOKENS:

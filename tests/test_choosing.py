@@ -1,0 +1,122 @@
+"""Where weights are chosen by held-out text, other held-out text is scored."""
+
+import random
+
+import pytest
+
+import lingloom
+from lingloom.api import estimate
+from lingloom.cli import main
+from lingloom.errors import DataError
+from lingloom.loading import load
+from lingloom.pipeline.judges.judge import judge_of
+from lingloom.pipeline.prepare import open_data
+from lingloom.recipe import Recipe
+from lingloom.runs import RunFolder
+
+STEPS = ["train.steps=30", "train.batch=16", "train.eval_every=10", "train.lr=1e-2"]
+CHOOSES = [*STEPS, "train.regularise.patience=2"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    found, chance = tmp_path_factory.mktemp("choosing"), random.Random(3)
+    rows = []
+    for i in range(300):
+        words = chance.choices(["you", "me", "now", "the"], k=4)
+        words.insert(2, ("lunch", "prize")[i % 2])
+        rows.append(f"{('ham', 'spam')[i % 2]}\t{' '.join(words)} {i}\n")
+    (found / "mails.tsv").write_text("".join(rows))
+    (found / "mails.yaml").write_text(
+        f"""text: {{read: {found}/mails.tsv, field: 2, label_field: 1, heldout_frac: 0.3}}
+tokens: {{kind: words}}
+model: {{kind: textcnn, width: 8, filters: 4, context: 16, dropout: 0}}
+"""
+    )
+    (found / "texts.txt").write_text("\n\n".join(f"some text {i} to learn" for i in range(400)))
+    (found / "clean.yaml").write_text(
+        f"text: {{read: {found}/texts.txt}}\nout: {found}/corpus\n"
+        "split: {validation_frac: 0.1, test_frac: 0.1}\n"
+    )
+    (found / "write.yaml").write_text(
+        f"text: {{read: {found}/corpus}}\ntokens: {{kind: bytes}}\n"
+        "model: {kind: gpt2, layers: 1, heads: 2, width: 16, context: 16}\n"
+    )
+    return found
+
+
+def data_of(folder):
+    return open_data(RunFolder(folder))
+
+
+def names(shards):
+    return {shards.document_id(i) for i in range(shards.documents)}
+
+
+def test_half_of_what_is_held_out_chooses_and_the_other_half_is_scored(folder):
+    lingloom.run(folder / "mails.yaml", *CHOOSES, f"out={folder}/chosen")
+    lingloom.run(folder / "mails.yaml", *STEPS, f"out={folder}/last")
+    chosen, last = data_of(folder / "chosen"), data_of(folder / "last")
+    assert last.validation is None and last.watched == "heldout"
+    assert chosen.watched == "validation"
+    assert names(chosen.validation) | names(chosen.heldout) == names(last.heldout)
+    assert not names(chosen.validation) & names(chosen.heldout)
+    assert 25 < chosen.validation.documents < 65
+    assert chosen.figures["kept"]["validation"] == chosen.validation.documents
+    assert names(chosen.train) == names(last.train)
+    run = RunFolder(folder / "chosen")
+    (accuracy,) = (
+        s for s in run.read_json("scores.json")["scores"]["textcnn"] if s["name"] == "accuracy"
+    )
+    assert accuracy["n"] == chosen.heldout.documents
+    assert accuracy["fixes"]["weights"] == "chosen by other texts (split validation)"
+    assert "validation" in run.report.read_text("utf-8")
+
+
+def test_the_weights_that_are_kept_are_the_best_on_what_chooses_them(folder):
+    run = RunFolder(folder / "chosen")
+    recipe, model = load(Recipe, run.recipe), lingloom.load(run.path).model
+    found = judge_of(recipe).heldout_loss(open_data(run), model, recipe)(model)["loss"]
+    curve = [r["evaluation"]["loss"] for r in run.read_log() if "evaluation" in r]
+    assert found == pytest.approx(min(curve), rel=0.02)  # the curve was made in bf16
+
+
+def test_the_plan_says_what_chooses(folder, capsys):
+    plan = estimate(folder / "mails.yaml", *CHOOSES, f"out={folder}/none")
+    assert (
+        "train.regularise.patience chooses weights by one half of what is held out; scores are on "
+        "the other half"
+    ) in plan.notes
+    plan = estimate(folder / "mails.yaml", *STEPS, f"out={folder}/none")
+    assert not any("chooses" in note for note in plan.notes)
+
+
+def test_too_little_held_out_text_to_choose_and_to_score_is_refused(folder):
+    (folder / "one.tsv").write_text("ham\tshall we have lunch\n")
+    words = [*CHOOSES, f"text.heldout={folder}/one.tsv", f"out={folder}/few"]
+    with pytest.raises(DataError, match=r"do not serve both to choose weights by .* and to score"):
+        lingloom.run(folder / "mails.yaml", *words)
+
+
+def test_a_corpus_chooses_by_its_validation_split_and_is_scored_on_its_test_split(folder):
+    assert main(["clean", str(folder / "clean.yaml")]) == 0
+    lingloom.run(folder / "write.yaml", *CHOOSES, f"out={folder}/one")
+    lingloom.run(folder / "write.yaml", *STEPS, f"out={folder}/two")
+    one, two = data_of(folder / "one"), data_of(folder / "two")
+    assert names(one.validation) == names(two.heldout)
+    assert not names(one.heldout) & (names(one.validation) | names(one.train))
+    assert names(one.train) == names(two.train)
+    assert two.validation is None
+    plan = estimate(folder / "write.yaml", *CHOOSES, f"out={folder}/none")
+    assert any("its test split" in note for note in plan.notes)
+
+
+def test_a_corpus_without_a_test_split_is_refused(folder, capsys):
+    words = ["split.test_frac=0", f"out={folder}/bare"]
+    assert main(["clean", str(folder / "clean.yaml"), *words]) == 0
+    with pytest.raises(DataError) as refusal:
+        lingloom.run(folder / "write.yaml", *CHOOSES, f"text.read={folder}/bare", f"out={folder}/x")
+    assert str(refusal.value) == (
+        f"{folder}/bare: its test split holds no document; make the corpus again from more text, "
+        "or with a larger split.test_frac, or set train.regularise.patience=0"
+    )
