@@ -28,6 +28,7 @@ from torch.nn import functional as F
 from ..errors import ShapeError
 from ..tokens.batch import PairBatch
 from .layers import check_length, check_sources
+from .memory import padding_mask
 from .model import ModelSettings, PairModel, need_vocab
 from .recurrent import CELLS, Cell, State, later_gradient
 
@@ -187,11 +188,6 @@ class Seq2Seq(PairModel):
     # ------------------------------------------------------------------ reading
 
     def encode(self, source: Tensor, source_seen: Tensor) -> Memory:
-        """What the decoder looks at of a source (B, S).
-
-        Raises:
-            ShapeError: it is longer than the model's context.
-        """
         S = source.shape[1]
         check_length(S, self.settings.context)
         place = torch.arange(S, device=source.device)[:, None]
@@ -201,13 +197,10 @@ class Seq2Seq(PairModel):
         for layer in self.encoder:
             x = layer(self.drop(x), mirror)
         places = x.transpose(0, 1).contiguous()  # (B, S, 2C): in one piece for every step
-        # not -inf: a row without any token is then no row of nan
-        hides = torch.zeros((), dtype=x.dtype, device=x.device) + torch.finfo(x.dtype).min
-        mask = torch.where(source_seen, torch.zeros_like(hides), hides)
+        mask = padding_mask(source_seen, x.dtype).flatten(1)  # (B, S)
         return Memory(places, self.attention.key(places), mask)
 
     def hidden(self, batch: PairBatch) -> Tensor:
-        """What is made of the target (B, T, E or C), ready to be scored."""
         check_length(batch.ids.shape[1], self.settings.context)
         memory = self.encode(batch.source, batch.source_seen)
         said, _, _ = self._write(batch.ids, memory, self._begin(memory))
@@ -273,22 +266,12 @@ class Seq2Seq(PairModel):
         return self.embed.weight if self.head is None else self.head.weight
 
     def new_cache(self, memory: Memory, batch: int, length: int) -> Seq2SeqCache:
-        """Room to write targets of up to `length` tokens for the `batch` sources of `memory`.
-
-        Raises:
-            ShapeError: `length` is more than the model's context.
-        """
         check_length(length, self.settings.context)
         check_sources(batch, len(memory.mask))
         return Seq2SeqCache(memory, self._begin(memory), length)
 
     @torch.no_grad()
     def step(self, ids: Tensor, cache: Seq2SeqCache) -> Tensor:
-        """Read `ids` (B, T) of the target behind the cache; scores of what follows, (B, V) float32.
-
-        Raises:
-            ShapeError: the tokens do not fit the cache.
-        """
         B, T = ids.shape
         if len(cache.memory.mask) != B:
             raise ShapeError(

@@ -9,7 +9,6 @@ Transformer), sections 2.1 and 3.1.1; Shaw et al. 2018 for positions as distance
 Shapes: B pairs, S source tokens, T target tokens, C width, H heads, D = head_width, V vocabulary.
 """
 
-from dataclasses import dataclass
 from typing import ClassVar, Literal, Self
 
 import torch
@@ -21,6 +20,7 @@ from ..tokens.batch import PairBatch
 from .activations import gelu
 from .distances import Distances
 from .layers import Cache, check_length, check_sources
+from .memory import Memory, WritingCache, padding_mask
 from .model import ModelSettings, PairModel, need_vocab
 from .rmsnorm import RMSNorm
 
@@ -212,34 +212,6 @@ class DecoderBlock(nn.Module):
         return x + self.drop(self.ff(self.norm3(x)))
 
 
-@dataclass
-class Memory:
-    """What the decoder looks at of a source."""
-
-    held: list[tuple[Tensor, Tensor]]
-    """Keys and values of each of its blocks, (B, H, S, D)."""
-    mask: Tensor
-    """(B, 1, 1, S), added to scores; hides the padding."""
-
-
-class T5Cache:
-    """What is remembered while a target is written."""
-
-    def __init__(self, memory: Memory, own: Cache):
-        self.memory, self.own = memory, own
-        self._source = torch.arange(len(memory.mask), device=memory.mask.device)
-        """Which of the first sources each row writes for."""
-
-    def pick(self, rows: Tensor) -> None:
-        """Go on with these of its rows, (rows,) int64, in this order."""
-        self.own.pick(rows)
-        source = self._source[rows]
-        if not torch.equal(source, self._source):  # the beams of one source share what it says
-            held = [(k[rows], v[rows]) for k, v in self.memory.held]
-            self.memory = Memory(held, self.memory.mask[rows])
-        self._source = source
-
-
 class T5(PairModel):
     """Two stacks of blocks over one embedding; the second looks at what the first made."""
 
@@ -288,17 +260,10 @@ class T5(PairModel):
         return self._write(batch.ids, memory, bias + future, None)
 
     def encode(self, source: Tensor, source_seen: Tensor) -> Memory:
-        """What the decoder looks at of a source (B, S).
-
-        Raises:
-            ShapeError: it is longer than the model's context.
-        """
         S = source.shape[1]
         check_length(S, self.settings.context)
         x = self.drop(self.embed(source))
-        # not -inf: a row without any token is then no row of nan
-        hides = torch.zeros((), dtype=x.dtype, device=x.device) + torch.finfo(x.dtype).min
-        mask = torch.where(source_seen[:, None, None], torch.zeros_like(hides), hides)
+        mask = padding_mask(source_seen, x.dtype)
         bias = self.encoder_distances(S, S) + mask  # (B, H, S, S)
         for block in self.encoder:
             x = block(x, bias)
@@ -309,25 +274,15 @@ class T5(PairModel):
     def output_weight(self) -> Tensor:
         return self.embed.weight if self.head is None else self.head.weight
 
-    def new_cache(self, memory: Memory, batch: int, length: int) -> T5Cache:
-        """Room to write targets of up to `length` tokens for the `batch` sources of `memory`.
-
-        Raises:
-            ShapeError: `length` is more than the model's context.
-        """
+    def new_cache(self, memory: Memory, batch: int, length: int) -> WritingCache:
         s = self.settings
         check_length(length, s.context)
         check_sources(batch, len(memory.mask))
-        like = self.embed.weight
-        return T5Cache(memory, Cache(s.depth, batch, s.heads, length, s.inner // s.heads, like))
+        own = Cache(s.depth, batch, s.heads, length, s.inner // s.heads, self.embed.weight)
+        return WritingCache(memory, own)
 
     @torch.no_grad()
-    def step(self, ids: Tensor, cache: T5Cache) -> Tensor:
-        """Read `ids` (B, T) of the target behind the cache; scores of what follows, (B, V) float32.
-
-        Raises:
-            ShapeError: the tokens do not fit the model's context or the cache.
-        """
+    def step(self, ids: Tensor, cache: WritingCache) -> Tensor:
         T, own = ids.shape[1], cache.own
         check_length(own.used + T, self.settings.context)
         own.check(ids)

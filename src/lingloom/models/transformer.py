@@ -10,7 +10,6 @@ Shapes: B pairs, S source tokens, T target tokens, C width, H heads, D = C/H, V 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import log, sqrt
 from typing import ClassVar, Literal, Self
 
@@ -19,10 +18,10 @@ from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..errors import ShapeError
 from ..tokens.batch import PairBatch
 from .attention import attend, look
-from .layers import Cache, check_length
+from .layers import Cache, check_length, check_sources
+from .memory import Memory, WritingCache, padding_mask
 from .model import ModelSettings, PairModel, need_vocab
 
 EPS = 1e-5
@@ -102,12 +101,6 @@ def sinusoids(context: int, width: int, device: torch.device) -> Tensor:
     pairs = torch.arange(0, width, 2, dtype=torch.float32, device=device)
     angles = torch.outer(places, torch.exp(pairs * (-log(10_000.0) / width)))
     return torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(1)
-
-
-def padding_mask(seen: Tensor, dtype: torch.dtype) -> Tensor:
-    """(B, 1, 1, S) to add to attention scores: 0 where `seen`, -inf in the padding."""
-    blocked = torch.zeros((), dtype=dtype, device=seen.device) - torch.inf
-    return torch.where(seen[:, None, None], torch.zeros_like(blocked), blocked)
 
 
 class SelfAttention(nn.Module):
@@ -218,40 +211,6 @@ class DecoderBlock(nn.Module):
         return self.around3(x, self.ff)
 
 
-@dataclass
-class Memory:
-    """What the encoder made of sources."""
-
-    x: Tensor
-    """(B, S, C)."""
-    seen: Tensor
-    """(B, S) bool: where a token stands, and no padding."""
-
-
-class WritingCache:
-    """What decoding remembers: what was written, and keys and values of the sources.
-
-    Args:
-        own: keys and values of the target.
-        held: of the source, for each block of the decoder; (B, H, S, D) each.
-        seen: (B, S) bool.
-    """
-
-    def __init__(self, own: Cache, held: list[tuple[Tensor, Tensor]], seen: Tensor):
-        self.own, self.held, self.seen = own, held, seen
-        self._source = torch.arange(len(seen), device=seen.device)
-        """Which of the first sources each row writes for."""
-
-    def pick(self, rows: Tensor) -> None:
-        """Go on with these rows, (rows,) int64, in this order."""
-        self.own.pick(rows)
-        source = self._source[rows]
-        if not torch.equal(source, self._source):  # the beams of one source share its keys
-            self.held = [(k[rows], v[rows]) for k, v in self.held]
-            self.seen = self.seen[rows]
-        self._source = source
-
-
 class Transformer(PairModel):
     """Two stacks of blocks; the decoder looks at what it wrote and at the encoder's output."""
 
@@ -299,12 +258,10 @@ class Transformer(PairModel):
             elif name.endswith("bias"):
                 nn.init.zeros_(parameter)
 
-    # ------------------------------------------------------------------ reading
-
     def hidden(self, batch: PairBatch) -> Tensor:
         check_length(batch.ids.shape[1], self.settings.context)
         memory = self.encode(batch.source, batch.source_seen)
-        return self._decode(batch.ids, 0, self._hold(memory), memory.seen, None)
+        return self._decode(batch.ids, 0, memory, None)
 
     def encode(self, source: Tensor, source_seen: Tensor) -> Memory:
         check_length(source.shape[1], self.settings.context)
@@ -314,34 +271,17 @@ class Transformer(PairModel):
         mask = padding_mask(source_seen, x.dtype)
         for block in self.encoder:
             x = block(x, mask)
-        return Memory(self.encoder_norm(x) if self.settings.norm == "pre" else x, source_seen)
+        x = self.encoder_norm(x) if self.settings.norm == "pre" else x
+        blocks = (block for block in self.decoder if isinstance(block, DecoderBlock))
+        return Memory([block.cross.hold(x) for block in blocks], mask)
 
-    def output_weight(self) -> Tensor:
-        return self.embed.weight if self.head is None else self.head.weight
-
-    # ------------------------------------------------------------------ writing
-
-    def new_cache(self, memory: Memory, batch: int, length: int) -> WritingCache:
-        s = self.settings
-        check_length(length, s.context)
-        if batch != len(memory.x):
-            raise ShapeError(
-                f"{batch} targets cannot be written for {len(memory.x)} sources; "
-                f"call new_cache(memory, batch={len(memory.x)}, ...)"
-            )
-        own = Cache(s.depth, batch, s.heads, length, s.width // s.heads, self.embed.weight)
-        return WritingCache(own, self._hold(memory), memory.seen)
-
-    @torch.no_grad()
-    def step(self, ids: Tensor, cache: WritingCache) -> Tensor:
-        T, used = ids.shape[1], cache.own.used
-        check_length(used + T, self.settings.context)
-        cache.own.check(ids)
-        x = self._decode(ids, used, cache.held, cache.seen, cache.own)
-        cache.own.advance(T)
-        return F.linear(x[:, -1], self.output_weight()).float()
-
-    # ------------------------------------------------------------------ both
+    def _decode(self, ids: Tensor, used: int, memory: Memory, cache: Cache | None) -> Tensor:
+        """The decoder's output (B, T, C) for `ids` behind `used` tokens in `cache`."""
+        places = getattr(self, "positions", self.waves)
+        x = self._embedded(self.embed(ids), places[used : used + ids.shape[1]])
+        for block, held in zip(self.decoder, memory.held, strict=True):
+            x = block(x, held, memory.mask, cache)
+        return self.decoder_norm(x) if self.settings.norm == "pre" else x
 
     def _embedded(self, x: Tensor, places: Tensor) -> Tensor:
         """Embeddings (B, T, C) with their places (T, C)."""
@@ -350,26 +290,24 @@ class Transformer(PairModel):
         dropout = self.settings.dropout if self.training else 0.0
         return F.dropout(x, dropout) if dropout else x
 
-    def _hold(self, memory: Memory) -> list[tuple[Tensor, Tensor]]:
-        """Keys and values of the source for each block of the decoder."""
-        blocks = (block for block in self.decoder if isinstance(block, DecoderBlock))
-        return [block.cross.hold(memory.x) for block in blocks]
+    def output_weight(self) -> Tensor:
+        return self.embed.weight if self.head is None else self.head.weight
 
-    def _decode(
-        self,
-        ids: Tensor,
-        used: int,
-        held: list[tuple[Tensor, Tensor]],
-        seen: Tensor,
-        cache: Cache | None,
-    ) -> Tensor:
-        """The decoder's output (B, T, C) for `ids` behind `used` tokens in `cache`."""
-        places = getattr(self, "positions", self.waves)
-        x = self._embedded(self.embed(ids), places[used : used + ids.shape[1]])
-        mask = padding_mask(seen, x.dtype)
-        for block, source in zip(self.decoder, held, strict=True):
-            x = block(x, source, mask, cache)
-        return self.decoder_norm(x) if self.settings.norm == "pre" else x
+    def new_cache(self, memory: Memory, batch: int, length: int) -> WritingCache:
+        s = self.settings
+        check_length(length, s.context)
+        check_sources(batch, len(memory.mask))
+        own = Cache(s.depth, batch, s.heads, length, s.width // s.heads, self.embed.weight)
+        return WritingCache(memory, own)
+
+    @torch.no_grad()
+    def step(self, ids: Tensor, cache: WritingCache) -> Tensor:
+        T, own = ids.shape[1], cache.own
+        check_length(own.used + T, self.settings.context)
+        own.check(ids)
+        x = self._decode(ids, own.used, cache.memory, own)
+        own.advance(T)
+        return F.linear(x[:, -1], self.output_weight()).float()
 
     def flops_per_token(self, context: int) -> float:
         """Floating-point operations of the forward pass of a pair of two texts of `context` tokens,
