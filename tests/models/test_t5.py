@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import tokenizers
 import torch
 
 from lingloom.errors import DataError, RecipeError
@@ -136,6 +137,30 @@ def test_greedy_generation_is_theirs(tmp_path):
     while len(found) < len(expected):
         found.append(int(ours.step(torch.tensor([found[-1:]]), cache).argmax()))
     assert found == expected
+
+
+def test_generation_begins_as_the_model_was_taught(tmp_path):
+    """The published models begin with padding; generation_config.json is what generate reads."""
+    BytesSettings().train([]).save(tmp_path / "tokens")
+    ours = lively(OURS["first"].model_copy(update={"vocab": 257, "start": 3}))
+    save_model(ours, tmp_path, tmp_path / "tokens")
+    theirs = transformers.AutoModelForSeq2SeqLM.from_pretrained(tmp_path).eval()
+    assert theirs.generation_config.decoder_start_token_id == 3
+    found = theirs.generate(torch.tensor([[*b"some text", 256]]), max_new_tokens=4, do_sample=False)
+    assert int(found[0, 0]) == 3
+    assert load_model(tmp_path).begins_with(256) == 3
+
+
+def test_the_end_of_a_tokenizer_of_others_ends_generation(tmp_path):
+    words = tokenizers.Tokenizer(tokenizers.models.BPE({"a": 0, "b": 1}, []))
+    words.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    words.decoder = tokenizers.decoders.ByteLevel()
+    words.add_special_tokens(["</s>"])
+    (tmp_path / "tokens").mkdir()
+    words.save(str(tmp_path / "tokens" / "tokenizer.json"))
+    save_model(lively(OURS["first"]), tmp_path, tmp_path / "tokens")
+    config = json.loads((tmp_path / "generation_config.json").read_text())
+    assert config["eos_token_id"] == config["decoder_start_token_id"] == 2
 
 
 def test_what_another_t5_does_is_refused(tmp_path):

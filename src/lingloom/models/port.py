@@ -20,7 +20,8 @@ from torch import Tensor
 
 from ..errors import DataError
 from ..runs import make_folder, unwritable
-from ..tokens.tokenizer import END, MASKS, PAD, UNKNOWN
+from ..tokens.foreign import ENDS
+from ..tokens.tokenizer import MASKS, PAD, UNKNOWN
 from .layout.config import Config
 from .layout.family import Family
 from .layout.kinds import SELF, kind_of, layout_of, model_types
@@ -29,6 +30,8 @@ from .weights import TORCH, Entry, Reader, read_headers, write
 
 LEARNT = "lingloom_objective"
 """Field of config.json: what a model was trained for."""
+GENERATION = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
+"""Fields of config.json that transformers' generate reads in generation_config.json."""
 TOKENIZER_FILES = ("tokenizer.json", "tokens.json", "tagger.safetensors", "labels.json")
 
 
@@ -99,7 +102,8 @@ def _write_model(model: NeuralModel, folder: Path, dtype: torch.dtype, learnt: s
         **family.config(settings),
         **({LEARNT: learnt} if learnt else {}),
     }
-    _write_json(folder / "generation_config.json", ends)
+    generation = {key: config[key] for key in GENERATION if config.get(key) is not None}
+    _write_json(folder / "generation_config.json", generation)
     _write_json(folder / "config.json", config)
 
 
@@ -129,8 +133,8 @@ def _copy_tokenizer(source: Path, folder: Path, context: int) -> None:
             shutil.copyfile(source / name, folder / name)
     special = {row["content"] for row in _added_tokens(folder)}
     roles = {
-        "bos": (END,),
-        "eos": (END,),
+        "bos": ENDS[:1],
+        "eos": ENDS[:-1],
         "unk": (UNKNOWN, "[UNK]"),
         "pad": (PAD, "[PAD]"),
         "mask": MASKS,
@@ -159,7 +163,8 @@ def _added_tokens(folder: Path) -> list[dict[str, Any]]:
 
 
 def _end_id(folder: Path) -> int | None:
-    return next((row["id"] for row in _added_tokens(folder) if row["content"] == END), None)
+    ids = {row["content"]: int(row["id"]) for row in _added_tokens(folder)}
+    return next((ids[name] for name in ENDS if name in ids), None)
 
 
 def _write_json(path: Path, values: dict[str, Any]) -> None:

@@ -15,8 +15,8 @@ from .library import LibraryTokenizer
 from .subwords import CONTINUES, WordPieceTokenizer
 from .tokenizer import END
 
-_ENDS = (END, "<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>", "[SEP]")
-"""Names under which others keep the token that ends a document."""
+ENDS = (END, "<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>", "[SEP]")
+"""Names of the token that ends a document: ours, then those under which others keep it."""
 
 
 def adopt(folder: Path, text: str) -> LibraryTokenizer:
@@ -70,7 +70,7 @@ def _end(folder: Path, library: tokenizers.Tokenizer) -> str:
     named: Any = _tree(config, config.read_text("utf-8")) if config.exists() else {}
     token = named.get("eos_token") or named.get("sep_token")
     token = token.get("content") if isinstance(token, dict) else token
-    for name in (token, *_ENDS):
+    for name in (token, *ENDS):
         if name and library.token_to_id(name) is not None:
             return str(name)
     raise DataError(
