@@ -13,6 +13,7 @@ from lingloom.text.corpus.opened import Corpus
 from lingloom.trust.card import size
 from lingloom.trust.corpus_report import EXAMPLES, render_corpus
 from lingloom.trust.draw import column_chart
+from lingloom.trust.reasons import in_chinese
 
 HOSTILE = "</pre><script>alert('x')</script><img src=x onerror=alert(1)>\"'&"
 SENTENCE = "The {} of the {} is told to {} in a letter of {} pages, which nobody has read since."
@@ -122,7 +123,8 @@ def test_every_figure_of_the_manifest_is_on_the_page(corpus):
         told.append(f"{size(row['bytes'])} {row['documents']} 1 set aside {row['kept']} {dropped}")
     for reason, (documents, text_bytes) in figures["dropped"].items():
         word = "document" if documents == 1 else "documents"
-        told.append(f"{reason} {documents} {word} {size(text_bytes)}")
+        assert in_chinese(reason)
+        told.append(f"{reason} {in_chinese(reason)} {documents} {word} {size(text_bytes)}")
     for name, key in (("完全重复", "exact"), ("近似重复", "near"), ("候选对", "candidates")):
         told.append(f"{name} {figures['duplicates'][key]}")
     for share in shares(figures["audit"]):
@@ -160,7 +162,7 @@ def test_the_corpus_under_test_has_something_in_every_section(corpus):
 
 def test_examples_stand_below_their_reason_with_what_they_repeat(corpus):
     page = render_corpus(corpus, {})
-    (exact,) = [part for part in page.split('class="reason"') if ">exact duplicate<" in part]
+    (exact,) = [part for part in page.split('class="reason"') if ">exact duplicate " in part]
     assert exact.count("raw &amp; co.jsonl:4") == 2  # both repeat the fourth line
     assert exact.count("repeats") == 2
     assert page.count('class="sample"') <= EXAMPLES * len(corpus.manifest["dropped"])

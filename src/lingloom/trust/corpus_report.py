@@ -18,6 +18,7 @@ from ..text.minhash import candidate_probability
 from .card import size
 from .draw import Series, column_chart, line_chart
 from .page import both, render_page
+from .reasons import in_chinese
 
 EXAMPLES = 3
 """Dropped documents that are shown for each reason."""
@@ -41,6 +42,8 @@ class Reason:
     """Why documents were left out, how many, and the first few."""
 
     name: str
+    chinese: str
+    """Empty where only the English is known."""
     documents: int
     text_bytes: int
     examples: list[Example]
@@ -123,7 +126,7 @@ def _reasons(corpus: Corpus) -> list[Reason]:
                     Example(document["id"], document["of"], _excerpt(document["text"]))
                 )
     return [
-        Reason(name, documents, text_bytes, found[name])
+        Reason(name, in_chinese(name), documents, text_bytes, found[name])
         for name, (documents, text_bytes) in counts.items()
     ]
 

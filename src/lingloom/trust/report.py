@@ -3,7 +3,7 @@
 Every part is optional: what the run does not know is left out, never invented.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
@@ -12,6 +12,7 @@ from .card import amount, card
 from .draw import Series, interval_chart, line_chart
 from .facts import Count, Curve, ReportData
 from .page import band_of, both, promise_of, render_page
+from .reasons import in_chinese
 
 BITS = "bits per byte"
 
@@ -90,19 +91,23 @@ def _lr_chart(curve: Curve, width: int) -> Markup:
     )
 
 
-def _tables(data: ReportData) -> list[tuple[str, str, Sequence[Count], float]]:
-    """(heading, Chinese heading, rows, what a full bar stands for) of the text's figures."""
+def _tables(
+    data: ReportData,
+) -> list[tuple[str, str, Sequence[Count], float, Mapping[str, str]]]:
+    """(heading, Chinese heading, rows, what a full bar stands for, names of rows in Chinese) of the
+    text's figures."""
     facts = data.data
-    tables = [
-        ("Splits", "划分", facts.splits),
-        ("Sources", "来源", facts.sources),
-        ("Languages", "语言", facts.languages),
-        ("Encodings", "编码", facts.encodings),
-        ("Left out, by reason", "剔除原因", facts.dropped),
+    reasons = {row.name: in_chinese(row.name) for row in facts.dropped}
+    tables: list[tuple[str, str, Sequence[Count], Mapping[str, str]]] = [
+        ("Splits", "划分", facts.splits, {}),
+        ("Sources", "来源", facts.sources, {}),
+        ("Languages", "语言", facts.languages, {}),
+        ("Encodings", "编码", facts.encodings, {}),
+        ("Left out, by reason", "剔除原因", facts.dropped, reasons),
     ]
     return [
-        (head, chinese, rows, max(_weight(row) for row in rows) or 1)
-        for head, chinese, rows in tables
+        (head, chinese, rows, max(_weight(row) for row in rows) or 1, told)
+        for head, chinese, rows, told in tables
         if rows
     ]
 
