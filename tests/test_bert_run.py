@@ -106,6 +106,8 @@ def test_every_promise_holds_on_the_run(masked, followers):
             "accumulation = full batch": True,
             "resumed = straight": True,
             "the order of the data is pure": True,
+            "exported = trained": True,
+            "exported = trained, elsewhere": True,
         }
 
 

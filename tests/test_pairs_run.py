@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import lingloom
 from lingloom.api import estimate
@@ -16,9 +17,12 @@ from lingloom.errors import DataError, MissingError, RecipeError, ShapeError
 from lingloom.loading import load
 from lingloom.measure.pairs import compare
 from lingloom.measure.perplexity import MeasureSettings
+from lingloom.models.port import load_model
+from lingloom.models.transformer import Transformer
 from lingloom.pipeline.prepare import open_data
 from lingloom.recipe import Recipe, read
 from lingloom.runs import RunFolder
+from lingloom.trust import serving_proofs
 
 pytest.importorskip("sacrebleu")
 RECIPE = """
@@ -157,9 +161,34 @@ def test_the_batch_is_shown_with_sources_and_targets(run, capsys):
 def test_the_promises_hold_for_a_run_of_pairs(run, capsys):
     assert main(["prove", "pairs", "--json"]) == 0
     proofs = {proof["name"]: proof["passed"] for proof in json.loads(capsys.readouterr().out)}
-    for name in ("accumulation = full batch", "resumed = straight"):
-        assert proofs[name] is True
-    assert False not in proofs.values()
+    assert proofs == {
+        "accumulation = full batch": True,
+        "resumed = straight": True,
+        "the order of the data is pure": True,
+        "exported = trained": True,
+        "exported = trained, elsewhere": None,  # transformers has no such kind
+        "training prompt = serving prompt": True,
+        "decoding = training": True,
+    }
+
+
+def test_an_export_that_says_something_else_is_found(run, monkeypatch):
+    def spoilt(folder):
+        model = load_model(folder)
+        with torch.no_grad():
+            model.decoder[0].cross.kv.bias[-1] += 1e-3
+        return model
+
+    monkeypatch.setattr(serving_proofs, "load_model", spoilt)
+    (found,) = (p for p in lingloom.prove("pairs") if p.name == "exported = trained")
+    assert found.passed is False and found.numbers["weights"] == "differ"
+
+
+def test_decoding_that_says_something_else_is_found(run, monkeypatch):
+    right = Transformer.step
+    monkeypatch.setattr(Transformer, "step", lambda *given: right(*given) * 1.001)
+    (found,) = (p for p in lingloom.prove("pairs") if p.name == "decoding = training")
+    assert found.passed is False
 
 
 def test_an_exported_model_translates_alike(run, tmp_path):

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from torch import nn
 
-from ..models.model import CausalModel, NeuralModel
+from ..models.model import CausalModel, NeuralModel, PairModel
 from . import serving_proofs, training_proofs
 from .evidence import Evidence, Proof
 
@@ -19,24 +19,28 @@ TRAINED = (
     training_proofs.order,
 )
 """For models that learn by gradient."""
-WRITING = (
-    training_proofs.packing,
+KEPT = (
     serving_proofs.export,
     serving_proofs.export_elsewhere,
+)
+"""For every model."""
+WRITING = (
     serving_proofs.prompts,
     serving_proofs.decode_path,
-    serving_proofs.seeds,
 )
-"""For every model that goes on from a text."""
+"""For every model that writes."""
 
 
 def prove(run: Evidence) -> Iterator[Proof]:
     """One proof after the other, as each is done; a proof that fails does not stop the rest."""
     by_gradient = isinstance(run.model, nn.Module) and run.open_order is not None
-    writes = not isinstance(run.model, NeuralModel) or isinstance(run.model, CausalModel)
+    goes_on = not isinstance(run.model, NeuralModel) or isinstance(run.model, CausalModel)
     proofs: tuple[Callable[[Evidence], Proof], ...] = (
         *(TRAINED if by_gradient else ()),
-        *(WRITING if writes else ()),
+        *((training_proofs.packing,) if goes_on else ()),
+        *KEPT,
+        *(WRITING if goes_on or isinstance(run.model, PairModel) else ()),
+        *((serving_proofs.seeds,) if goes_on else ()),
     )
     for proof in proofs:
         if isinstance(run.model, nn.Module):

@@ -35,7 +35,7 @@ def accumulation(run: Evidence) -> Proof:
     if run.model.settings.mixes_rows:
         why = "what is computed of a row depends on its whole batch, which is never split"
         return Proof("accumulation = full batch", "", None, {"skipped": why})
-    batch = _first_rows(run.open_order(), 0)
+    batch = first_rows(run.open_order(), 0)
     rows = len(batch.ids)
     sizes = sorted({1, max(1, rows // 2), rows}, reverse=True)
     found = [_gradient(run, batch, micro) for micro in sizes]
@@ -152,7 +152,7 @@ def _epoch(batches: Batches) -> np.ndarray:
     return np.concatenate(starts)[:wanted]
 
 
-def _first_rows(batches: Order, step: int) -> Rows:
+def first_rows(batches: Order, step: int) -> Rows:
     """The first rows of a step's batch."""
     return batches.at(step).split(ROWS)[0]
 
@@ -180,7 +180,7 @@ def _losses(
     records = train(
         model,
         run.objective.loss,
-        lambda at: _first_rows(batches, at),
+        lambda at: first_rows(batches, at),
         settings,
         seed=run.seed,
         checkpoints=folder,
