@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from lingloom.errors import RecipeError
+from lingloom.errors import DataError, RecipeError
 from lingloom.text.segment import Dictionary, open_dictionary, segment
-from lingloom.text.stopwords import frequent_words, listed_stopwords
+from lingloom.text.stopwords import StopWordsSettings, frequent_words, listed_stopwords
 
 LISTED = (
     "研究 研究生 生命 命起 起源 南京 南京市 市长 长江 大桥 长江大桥 江大桥 结婚 和尚 尚未 未结 的确"
@@ -57,8 +57,11 @@ def test_stop_words_come_from_lists_and_files(tmp_path):
     found = listed_stopwords(["english", "chinese", str(tmp_path / "own.txt")])
     assert {"the", "的", "foo"} <= found
     assert not {"river", "河"} & found
-    with pytest.raises(RecipeError, match="neither english nor chinese"):
+    with pytest.raises(RecipeError, match=r"'klingon': neither english .* name one of these, or a"):
         listed_stopwords(["klingon"])
+    (tmp_path / "own.txt").write_text("的\n", "gb18030")
+    with pytest.raises(DataError, match=r"own\.txt: .* that is not UTF-8; save it as UTF-8"):
+        listed_stopwords([str(tmp_path / "own.txt")])
 
 
 def test_stop_words_by_frequency_are_counted_by_hand():
@@ -68,6 +71,16 @@ def test_stop_words_by_frequency_are_counted_by_hand():
     assert frequent_words(documents, top=2, document_frac=0.4) == ["a", "d", "b"]
     many = ([f"rare{i}", "common"] for i in range(5000))
     assert frequent_words(many, top=1, most_words=100) == ["common"]
+
+
+def test_words_to_leave_out_come_from_lists_from_counts_and_from_shares_of_documents(tmp_path):
+    (tmp_path / "own.txt").write_text("foo\n的\n", "utf-8")
+    documents = [["a", "b", "a"], ["a", "c"], ["b", "a", "d", "d", "d", "d", "d"], ["a"]]
+    listed = StopWordsSettings(lists=[str(tmp_path / "own.txt")])
+    assert listed.of(iter(())) == {"foo", "Foo", "FOO", "的"}
+    assert StopWordsSettings(top=2).of(documents) == {"a", "A", "d", "D"}
+    assert StopWordsSettings(document_frac=0.4).of(documents) == {"a", "A", "b", "B"}
+    assert StopWordsSettings().of(documents) == set()
 
 
 @pytest.mark.parametrize("name", ["words.md", "words.zh.md"])

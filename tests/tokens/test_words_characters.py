@@ -4,6 +4,7 @@ import importlib.util
 from pydoc_data.topics import topics
 
 import pytest
+import tokenizers
 
 from lingloom.errors import DataError, MissingError
 from lingloom.text import segment
@@ -153,6 +154,41 @@ def test_the_tagger_of_another_tokenizer_is_refused(tmp_path):
     settings.train(["研究"]).separate.tagger.save(tmp_path / "out" / "tagger.safetensors")
     with pytest.raises(DataError, match=r"not the tagger that tokens\.json describes; restore"):
         open_tokenizer(tmp_path / "out")
+
+
+def test_stop_words_are_left_out_of_every_text_and_wherever_the_tokenizer_is_opened(tmp_path):
+    settings = WordsSettings(segment="none", stop_words={"lists": ["english", "chinese"], "top": 1})
+    tokenizer = settings.train(["The cat sat . the dog ran . 猫 的 垫子 . it's <unk> . ."])
+    names = {tokenizer.token_of(i) for i in range(tokenizer.vocab)}
+    assert names == {"<unk>", "cat", "sat", "dog", "ran", "猫", "垫子", "it's", "<|end|>"}
+    text = "THE cat . The thE theory the 的 猫 <unk>"
+    assert tokenizer.separate(text) == ["cat", "thE", "theory", "猫", "<unk>"]
+    assert tokenizer.encode("the of The") == []
+    tokenizer.save(tmp_path)
+    opened = open_tokenizer(tmp_path)
+    library = tokenizers.Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    for given in (text, "", "the", " of\u2028the\tcat\n", "it's its"):
+        assert opened.encode(given) == tokenizer.encode(given) == library.encode(given).ids
+    assert opened.fingerprint() == tokenizer.fingerprint() and opened.kept == tokenizer.kept
+
+
+def test_stop_words_beside_a_segmenter_are_looked_for_among_its_words(tmp_path):
+    (tmp_path / "words.txt").write_text("我们\n学习\n语言\n", "utf-8")
+    tokenizer = WordsSettings(
+        segment="forward", dictionary=str(tmp_path / "words.txt"), stop_words={"lists": ["chinese"]}
+    ).train(["我们学习语言"])
+    assert tokenizer.separate("我们的语言") == ["语言"]
+    tokenizer.save(tmp_path / "out")
+    assert open_tokenizer(tmp_path / "out").separate("我们的语言") == ["语言"]
+
+
+def test_stop_words_that_leave_nothing_are_refused():
+    with pytest.raises(DataError) as caught:
+        WordsSettings(stop_words={"top": 9}).train(["a b", "b c"])
+    assert str(caught.value) == (
+        "tokens.stop_words: all 3 different words of the text are stop words; take fewer lists, a "
+        "smaller top or a larger document_frac"
+    )
 
 
 @pytest.mark.parametrize(

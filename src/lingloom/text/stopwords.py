@@ -8,7 +8,42 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from pydantic import Field, NonNegativeInt
+
 from ..errors import DataError, RecipeError
+from ..settings import Settings
+
+
+class StopWordsSettings(Settings):
+    """Words that say little and are left out of every text; none unless asked for. Small letters
+    stand for capitals too."""
+
+    lists: list[str] = []
+    """english, chinese, or UTF-8 files with a word in each line."""
+    top: NonNegativeInt = 0
+    """So many of the most frequent words of the training text as well."""
+    document_frac: float = Field(default=1, gt=0, le=1)
+    """And those that are in more than this share of its documents."""
+
+    @property
+    def by_frequency(self) -> bool:
+        """Whether some follow from how often they occur."""
+        return self.top > 0 or self.document_frac < 1
+
+    def of(self, documents: Iterable[Sequence[str]]) -> frozenset[str]:
+        """The words to leave out, as they may be written.
+
+        Args:
+            documents: the words of each; not read unless frequent ones are asked for.
+
+        Raises:
+            RecipeError: there is no such list.
+            DataError: a list is not UTF-8.
+        """
+        found = set(listed_stopwords(self.lists))
+        if self.by_frequency:
+            found.update(frequent_words(documents, top=self.top, document_frac=self.document_frac))
+        return frozenset(form for word in found for form in (word, word.capitalize(), word.upper()))
 
 
 def _words(text: str) -> frozenset[str]:
@@ -52,11 +87,13 @@ def listed_stopwords(names: Sequence[str]) -> frozenset[str]:
         try:
             found.update(Path(name).read_text("utf-8-sig").split())
         except UnicodeDecodeError:
-            raise DataError(f"{name}: a list of stop words that is not UTF-8; convert it") from None
+            raise DataError(
+                f"{name}: a list of stop words that is not UTF-8; save it as UTF-8"
+            ) from None
         except OSError as error:
             raise RecipeError(
                 f"stop words '{name}': neither english nor chinese, nor a file that can be read "
-                f"({error.strerror})"
+                f"({error.strerror}); name one of these, or a file with a word in each line"
             ) from None
     return frozenset(found)
 

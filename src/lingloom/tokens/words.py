@@ -9,7 +9,7 @@ Chinese: opened elsewhere it expects words that are already separated by spaces,
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +20,7 @@ from tokenizers import models, pre_tokenizers
 
 from ..errors import DataError
 from ..text.segment import cutter
+from ..text.stopwords import StopWordsSettings
 from ..text.tagger import Tagger, open_tagger
 from ..text.tagger_training import read_segmented, train_tagger
 from .characters import most_frequent
@@ -57,6 +58,9 @@ class WordsSettings(TokenizerSettings):
     segmented: str = ""
     """For the tagger: a UTF-8 file of words separated by spaces, as word/tag or without tags, or
     package:NAME/FILE. What is learnt is stored with the tokenizer; the file is not needed again."""
+    stop_words: StopWordsSettings = StopWordsSettings()
+    """Words that are left out, in training and ever after. Bits per byte charge them as raw bytes,
+    so this is for telling labels and for vectors rather than for going on from a text."""
     sample_bytes: PositiveInt = 1_000_000_000
     """Text to count; of more, an even sample is taken."""
 
@@ -77,22 +81,45 @@ class WordsSettings(TokenizerSettings):
     def train(self, texts: Iterable[str]) -> "WordsTokenizer":
         tagger = train_tagger(read_segmented(self.segmented)) if self.segmented else None
         separate = Separator(self.segment, self.dictionary, tagger)
+        texts = sample(texts, self.sample_bytes)
+        stop_words = self.stop_words.of(map(separate, texts)) - {UNKNOWN}
         counts: Counter[str] = Counter()
-        for text in sample(texts, self.sample_bytes):
+        for text in texts:
             counts.update(separate(text))
         check_text(self.kind, len(counts))
-        del counts[UNKNOWN]
+        if counts and stop_words.issuperset(counts):
+            raise DataError(
+                f"tokens.stop_words: all {len(counts)} different words of the text are stop words; "
+                "take fewer lists, a smaller top or a larger document_frac"
+            )
+        for word in (UNKNOWN, *stop_words):
+            del counts[word]
         names = [UNKNOWN, *most_frequent(counts, self.vocab - 2, self.min_count)]
         model = models.WordLevel({name: i for i, name in enumerate(names)}, unk_token=UNKNOWN)
         library = tokenizers.Tokenizer(model)
-        library.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+        library.pre_tokenizer = _by_blanks(stop_words)
+        separate = Separator(self.segment, self.dictionary, tagger, stop_words)
         return WordsTokenizer(with_end(library), separate)
 
     @classmethod
     def opened(cls, library: tokenizers.Tokenizer, kept: Mapping[str, Any]) -> "WordsTokenizer":
         tagger = _stored_tagger(Path(kept["folder"]), kept) if "tagger" in kept else None
-        separate = Separator(kept.get("segment", "none"), kept.get("dictionary", ""), tagger)
+        separate = Separator(
+            kept.get("segment", "none"),
+            kept.get("dictionary", ""),
+            tagger,
+            frozenset(kept.get("stop_words", ())),
+        )
         return WordsTokenizer(library, separate)
+
+
+def _by_blanks(stop_words: Set[str]) -> pre_tokenizers.PreTokenizer:
+    """Cuts at white space, and leaves `stop_words` out, wherever `tokenizer.json` is opened."""
+    if not stop_words:
+        return pre_tokenizers.WhitespaceSplit()
+    listed = "|".join(re.escape(word) for word in sorted(stop_words))
+    gone = pre_tokenizers.Split(tokenizers.Regex(rf"\A(?:{listed})\z"), "removed")
+    return pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), gone])
 
 
 def _stored_tagger(folder: Path, kept: Mapping[str, Any]) -> Tagger:
@@ -147,14 +174,24 @@ class Separator:
         segment: see WordsSettings.
         dictionary: see WordsSettings.
         tagger: for segment='tagger'.
+        stop_words: words that are left out.
 
     Raises:
         MissingError: Chinese is to be segmented, and neither rjieba nor jieba is installed.
     """
 
-    def __init__(self, segment: Segment, dictionary: str = "", tagger: Tagger | None = None):
-        self.segment, self.tagger = segment, tagger
-        self.kept: dict[str, str] = {"segment": segment}
+    def __init__(
+        self,
+        segment: Segment,
+        dictionary: str = "",
+        tagger: Tagger | None = None,
+        stop_words: Set[str] = frozenset(),
+    ):
+        self.segment, self.tagger, self.stop_words = segment, tagger, stop_words
+        self.kept: dict[str, Any] = {"segment": segment}
+        """What `tokens.json` keeps of it."""
+        if stop_words:
+            self.kept["stop_words"] = sorted(stop_words)
         self._cut: Callable[[str], Iterable[str]] | None = None
         if dictionary:
             self.kept["dictionary"] = dictionary
@@ -164,6 +201,11 @@ class Separator:
             self._cut = cutter(segment, dictionary)
 
     def __call__(self, text: str) -> list[str]:
+        if not self.stop_words:
+            return self._all(text)
+        return [word for word in self._all(text) if word not in self.stop_words]
+
+    def _all(self, text: str) -> list[str]:
         chunks = text.split()
         if self.segment == "none" or not _HAN_RUN.search(text):
             return chunks
