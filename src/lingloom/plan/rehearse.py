@@ -135,7 +135,9 @@ class Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> Any:
         out = func(*args, **(kwargs or {}))
         for leaf in tree_leaves(out):
-            if isinstance(leaf, Tensor):
+            if (
+                isinstance(leaf, Tensor) and not leaf.is_sparse
+            ):  # its parts are entered by themselves
                 self._enter(leaf)
         return out
 

@@ -146,7 +146,7 @@ class _Loop:
     def _one_step(self, batch: Rows) -> StepRecord:
         begun, step, settings = time.perf_counter(), self.now.step, self.settings
         context = batch.context
-        self.now.parameters.grad.zero_()
+        self.now.parameters.clear_gradients()
         if self.now.moves_while_reading:
             self._settle()
         batch = self.now.begin_step(batch)

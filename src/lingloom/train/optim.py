@@ -5,7 +5,7 @@ size that the schedule gives. Weight decay acts only on groups that decay.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal, Protocol
 
 import torch
@@ -26,6 +26,8 @@ OPTIMIZERS = {
     "muon": "train.muon:MuonSettings",
 }
 
+PIECE = 1 << 16
+"""Numbers of which a norm is taken at once."""
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 BelowOne = Annotated[float, Field(ge=0, lt=1)]
 AboveZero = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -47,6 +49,9 @@ class ParameterGroup:
     """Name and shape of each parameter, in the order in which they lie in the buffer."""
     kind: Literal["matrix", "embedding", "vector"] = "matrix"
     """`matrix`: 2-D hidden weights; `embedding`: tables and output heads; `vector`: all else."""
+    rows: dict[str, Tensor] = field(default_factory=dict)
+    """Where all gradients came row by row: parameter -> its rows (k,) int64 outside of which `grad`
+    is zero, as it is for parameters that are not named. Empty: it may differ from zero anywhere."""
 
     def views(self, flat: Tensor) -> Iterator[tuple[str, Tensor]]:
         """Each parameter's name and its part of `flat` (n,) in its own shape, without a copy."""
@@ -54,6 +59,34 @@ class ParameterGroup:
         for name, shape in self.shapes:
             yield name, flat[start : start + shape.numel()].view(shape)
             start += shape.numel()
+
+    def touched(self, flat: Tensor) -> Iterator[tuple[str, Tensor, Tensor]]:
+        """Where `rows` are known: name, part of `flat` in its own shape, and rows of each."""
+        for name, part in self.views(flat):
+            if name in self.rows:
+                yield name, part, self.rows[name]
+
+    def gradients(self) -> Iterator[Tensor]:
+        """All of the gradient that may differ from zero, in pieces of 65536 numbers at most."""
+        if not self.rows:
+            yield from self.grad.split(PIECE)
+        for _, grad, rows in self.touched(self.grad):
+            yield from grad.index_select(0, rows).flatten().split(PIECE)
+
+    def scale_gradient(self, factor: float) -> None:
+        """Multiply all of the gradient by `factor`."""
+        if not self.rows:
+            self.grad.mul_(factor)
+        for _, grad, rows in self.touched(self.grad):
+            grad.index_copy_(0, rows, grad.index_select(0, rows).mul_(factor))
+
+    def clear_gradient(self) -> None:
+        """Make all of the gradient zero."""
+        if not self.rows:
+            self.grad.zero_()
+        for _, grad, rows in self.touched(self.grad):
+            grad.index_fill_(0, rows, 0.0)
+        self.rows = {}
 
 
 class Optimizer(Protocol):

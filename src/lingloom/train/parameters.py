@@ -8,6 +8,7 @@ in float32. A tied weight lies in the buffers once.
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
+from itertools import accumulate, pairwise
 from typing import Literal
 
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from ..errors import ShapeError
 from ..models.model import NeuralModel
 from .optim import ParameterGroup
+from .touched import TouchedRows
 
 Kind = Literal["matrix", "embedding", "vector"]
 Named = dict[tuple[Kind, bool], list[tuple[str, nn.Parameter]]]
@@ -41,6 +43,11 @@ class Parameters:
         self.working = self.master if dtype == torch.float32 else self.master.to(dtype)
         self.grads = [torch.zeros_like(self.master) for _ in range(workers)]
         self.groups = list(self._slices(named))
+        ends = [0, *accumulate(group.master.numel() for group in self.groups)]
+        self._others = [
+            [grad[start:stop] for grad in self.grads[1:]] for start, stop in pairwise(ends)
+        ]
+        """Of each group the sums of all workers but the first."""
         for (_, parameter), view in zip(order, self._views(self.master), strict=True):
             view.copy_(parameter.detach())
         self.models = [model, *(deepcopy(model) for _ in range(workers - 1))]
@@ -53,6 +60,7 @@ class Parameters:
         views = zip(names, self._views(self.master), strict=True)
         self._limited = [(view, limits[name]) for name, view in views if name in limits]
         self._grad_views = [list(self._views(grad)) for grad in self.grads]
+        self._names, self._touched = names, TouchedRows(workers)
         self.refresh()
 
     @property
@@ -66,18 +74,48 @@ class Parameters:
 
     def collect(self, worker: int) -> None:
         """Add the gradients that a backward pass left in a worker's model to the worker's sum."""
-        pairs = zip(self._members[worker], self._grad_views[worker], strict=True)
-        for parameter, total in pairs:
-            if parameter.grad is not None:
-                total += parameter.grad
-                parameter.grad = None
+        pairs = zip(self._names, self._members[worker], self._grad_views[worker], strict=True)
+        for name, parameter, total in pairs:
+            grad, parameter.grad = parameter.grad, None
+            if grad is None:
+                continue
+            if grad.is_sparse:
+                rows = grad._indices()[0]
+                total.index_add_(0, rows, grad._values().to(total.dtype))
+                self._touched.note(worker, name, rows)
+            else:
+                total += grad
+                self._touched.note(worker, name, None)
 
     def gather(self, count: int) -> None:
         """Turn the workers' sums into one mean over `count` targets, in `grad`."""
-        for other in self.grads[1:]:
-            self.grad.add_(other)
-            other.zero_()
-        self.grad.div_(count)
+        for group, others in zip(self.groups, self._others, strict=True):
+            group.rows = self._touched.of(group.shapes)
+            if not group.rows:
+                for other in others:
+                    group.grad.add_(other)
+                    other.zero_()
+                group.grad.div_(count)
+                continue
+            parts = zip(group.touched(group.grad), *map(group.touched, others), strict=True)
+            for (_, grad, rows), *more in parts:
+                total = grad.index_select(0, rows)
+                for _, other, _ in more:
+                    total += other.index_select(0, rows)
+                    other.index_fill_(0, rows, 0.0)
+                grad.index_copy_(0, rows, total.div_(count))
+
+    def clear_gradients(self) -> None:
+        """Make `grad` zero, for the next step to be summed in; all other sums are zero already."""
+        for group in self.groups:
+            group.clear_gradient()
+        for worker in range(len(self.grads)):
+            self._touched.forget(worker)
+
+    def forget(self, worker: int) -> None:
+        """Undo what a worker has collected since the gradients were cleared."""
+        self.grads[worker].zero_()
+        self._touched.forget(worker)
 
     def constrain(self) -> None:
         """Shorten the rows of the masters that are longer than the model allows."""

@@ -30,8 +30,9 @@ def add_penalties(groups: Sequence[ParameterGroup], *, l1: float = 0.0, l2: floa
     Source: Tibshirani 1996 (L1); Hoerl & Kennard 1970 (L2).
     """
     for group in groups:
-        if not group.decay:
+        if not group.decay or not (l1 or l2):
             continue
+        group.rows = {}  # from here on the gradient may differ from zero anywhere
         if l2:
             group.grad.add_(group.master, alpha=l2)
         if l1:
@@ -52,7 +53,7 @@ def clip_by_norm(groups: Sequence[ParameterGroup], max_norm: float) -> float:
     scale = max_norm / (norm + 1e-6)
     if math.isfinite(norm) and scale < 1:
         for group in groups:
-            group.grad.mul_(scale)
+            group.scale_gradient(scale)
     return norm
 
 
@@ -63,7 +64,7 @@ def gradient_norm(groups: Sequence[ParameterGroup]) -> float:
     Summed in pieces: one float32 sum over ten million squares is 3e-4 too small, over thirty
     million 2e-3; pieces of 65536 bring that to 2e-7 in the same time.
     """
-    pieces = [piece for g in groups for piece in g.grad.split(1 << 16)]
+    pieces = [piece for group in groups for piece in group.gradients()]
     return float(torch.nn.utils.get_total_norm(pieces))
 
 

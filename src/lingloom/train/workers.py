@@ -92,7 +92,7 @@ class Workers:
             piece = replace(piece, state=piece.state.clone())  # the true one is still to be read
         for worker, pool in enumerate(self._pools):
             pool.submit(self._piece, worker, step, -1, piece).result()
-            self.parameters.grads[worker].zero_()
+            self.parameters.forget(worker)
         drew = not torch.equal(before, torch.get_rng_state())
         torch.set_rng_state(before)
         return drew

@@ -55,24 +55,43 @@ class _AroundCost(torch.autograd.Function):
     ) -> Tensor:
         total = torch.zeros((), dtype=torch.float32, device=embed.device)
         wants = any(ctx.needs_input_grad)
-        grads = (torch.zeros_like(embed), torch.zeros_like(output)) if wants else None
+        grads = (RowGradient(embed), RowGradient(output)) if wants else None
         _, N, S, _ = there.shape
         ids = F.pad(ids, (0, N * S - ids.shape[1]))  # (B, T)
         at_once = max(1, PLACES // (N * S))
         for part in range(0, len(ids), at_once):
             rows = slice(part, part + at_once)
             total += _rows(embed, output, ids[rows], chance[rows], there[rows], negatives, grads)
-        if grads:
-            ctx.save_for_backward(*grads)
+        ctx.grads = grads
         return total
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         (upstream,) = grads
-        d_embed, d_output = ctx.saved_tensors
-        if float(upstream) != 1.0:
-            d_embed, d_output = d_embed * upstream, d_output * upstream
+        d_embed, d_output = (grad.times(upstream) for grad in ctx.grads)
         return d_embed, d_output, None, None, None, None
+
+
+class RowGradient:
+    """The gradient of a table (V, C) of which few rows have one."""
+
+    def __init__(self, table: Tensor):
+        self.shape = table.shape
+        self.rows: list[Tensor] = []
+        self.values: list[Tensor] = []
+
+    def add(self, rows: Tensor, values: Tensor) -> None:
+        """`values` (k, C) fall on `rows` (k,), which may be there several times."""
+        self.rows.append(rows)
+        self.values.append(values)
+
+    def times(self, factor: Tensor) -> Tensor:
+        """All of it as a sparse tensor, multiplied by a number."""
+        values = torch.cat(self.values)
+        if float(factor) != 1.0:
+            values *= factor
+        rows = torch.cat(self.rows)[None]
+        return torch.sparse_coo_tensor(rows, values, self.shape, check_invariants=False)
 
 
 def _rows(
@@ -82,7 +101,7 @@ def _rows(
     chance: Tensor,
     there: Tensor,
     negatives: float,
-    grads: tuple[Tensor, Tensor] | None,
+    grads: tuple[RowGradient, RowGradient] | None,
 ) -> Tensor:
     """The cost of `ids` (R, T) laid end to end; its gradients are added to `grads`."""
     (R, _, S, wide), C = there.shape, embed.shape[1]
@@ -109,7 +128,7 @@ def _rows(
     d_sides[: len(line)].view(-1, S, C)[:, :window] += d_around[:, :window]
     d_sides[2 * window :].view(-1, S, C)[:, S - window :] += d_around[:, window + S :]
     d_drawn = torch.bmm(d_taken.transpose(1, 2), read.view(R, -1, C))
-    grads[0].index_add_(0, line, d_read.view(-1, C))
-    grads[1].index_add_(0, sides, d_sides)
-    grads[1].index_add_(0, chance.flatten(), d_drawn.view(-1, C))
+    grads[0].add(line, d_read.view(-1, C))
+    grads[1].add(sides, d_sides)
+    grads[1].add(chance.flatten(), d_drawn.view(-1, C))
     return cost

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from ...models.word2vec import Word2Vec
 from ...tokens.batch import WordRows
+from .around import RowGradient
 
 
 def path_cost(model: Word2Vec, read: Tensor, rows: WordRows, wanted: Tensor) -> Tensor:
@@ -41,7 +42,8 @@ class _PathCost(torch.autograd.Function):
     def forward(ctx: Any, read: Tensor, table: Tensor, paths: Tensor, wanted: Tensor) -> Tensor:
         total = torch.zeros((), dtype=torch.float32, device=read.device)
         wants = any(ctx.needs_input_grad)
-        d_read, d_table = (torch.zeros_like(t) if wants else None for t in (read, table))
+        d_read = torch.zeros_like(read) if wants else None
+        d_table = RowGradient(table)
         for b in range(len(read)):
             nodes = (paths[b].abs() - 1).clamp(min=0)  # (T, L)
             sign = paths[b].sign()[..., None].to(read.dtype)  # 0 in the padding
@@ -52,7 +54,7 @@ class _PathCost(torch.autograd.Function):
             scores = sign * (vectors @ around)  # (T, L, Q)
             counts = (sign != 0) & wanted[b][:, None]
             total += (F.softplus(-scores) * counts).sum(dtype=torch.float32)
-            if d_read is None or d_table is None:
+            if d_read is None:
                 continue
             d = -torch.sigmoid(-scores) * sign * counts
             around_d = vectors.transpose(1, 2) @ d  # (T, C, Q)
@@ -61,13 +63,12 @@ class _PathCost(torch.autograd.Function):
                 wide_d[q : q + len(nodes)] += around_d[..., q]
             d_read[b] = wide_d[window : window + len(nodes)]
             vectors_d = d @ around.transpose(1, 2)  # (T, L, C)
-            d_table.index_add_(0, nodes.flatten(), vectors_d.flatten(0, 1))
-        if wants:
-            ctx.save_for_backward(d_read, d_table)
+            d_table.add(nodes.flatten(), vectors_d.flatten(0, 1))
+        ctx.grads = d_read, d_table
         return total
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         (upstream,) = grads
-        d_read, d_table = ctx.saved_tensors
-        return d_read * upstream, d_table * upstream, None, None
+        d_read, d_table = ctx.grads
+        return d_read * upstream, d_table.times(upstream), None, None
