@@ -29,6 +29,7 @@ from .pipeline.proofs import evidence
 from .plan.plan import Plan
 from .recipe import Recipe, read
 from .runs import RunFolder, find_run, write_whole
+from .tasks.answer import Answered, answer
 from .tasks.classify import Classified, classify
 from .tasks.embed import embed
 from .tasks.fill import Unmasked, fill
@@ -37,12 +38,14 @@ from .tasks.generate import generate
 from .tasks.kinds import TASKS
 from .tasks.nearest import Near, WordVectors, analogy, nearest, similarity, word_vectors
 from .tasks.tag import Tagged, tag
+from .tasks.tell import Told as Text
 from .tasks.translate import Translation, translate
 from .text.document import Document
-from .tokens.labels import open_label_set
+from .tokens.labels import LabelSet, open_label_set
 from .tokens.open import open_tokenizer
 from .tokens.tokenizer import Tokenizer
 from .train.objectives.objective import objective_of
+from .train.objectives.span import SpanSettings
 from .trust.evidence import Proof
 from .trust.prove import prove as prove_run
 
@@ -64,6 +67,8 @@ class Model:
         self.model, self.tokenizer, self.folder = model, tokenizer, folder
         self.decode = DecodeSettings()
         """Defaults of what it writes; a run brings its own."""
+        self.spans: SpanSettings | None = None
+        """How it looks for answers in passages; a run brings its own."""
         self.learnt = learnt
         self.task = TASKS[learnt or next(iter(model.settings.learns()), "")]
         """What it can be asked: the method of this name."""
@@ -159,26 +164,55 @@ class Model:
         return embed(self.model, self.tokenizer, texts, normalise).numpy()
 
     @overload
-    def classify(self, text: str) -> str: ...  # type: ignore[overload-overlap]
+    def classify(self, text: str, second: str | None = None) -> str: ...  # type: ignore[overload-overlap]
 
     @overload
-    def classify(self, text: Sequence[str]) -> list[str]: ...
+    def classify(self, text: Sequence[Text]) -> list[str]: ...
 
-    def classify(self, text: str | Sequence[str]) -> str | list[str]:
+    def classify(self, text: str | Sequence[Text], second: str | None = None) -> str | list[str]:
         """What a text is, or each of several: its likeliest label.
+
+        Args:
+            text: one text, or several; pairs, where labels are given to two texts together.
+            second: the other text of the one.
 
         Raises:
             RecipeError: the model was not taught what texts are.
-            DataError: a text is empty; or nothing says what the labels are.
+            DataError: a text is empty; or it comes alone, or with another, where those that were
+                learnt from did not; or nothing says what the labels are.
             ShapeError: a text does not fit the model's context.
         """
-        found = [each.label for each in self.classified([text] if isinstance(text, str) else text)]
-        return found[0] if isinstance(text, str) else found
+        if not isinstance(text, str):
+            return [each.label for each in self.classified(text)]
+        return self.classified([text if second is None else (text, second)])[0].label
 
-    def classified(self, texts: Sequence[str]) -> list[Classified]:
+    def classified(self, texts: Sequence[Text]) -> list[Classified]:
         """`classify`, with the probability of every label."""
         self._need("classify")
-        return classify(self.model, self.tokenizer, open_label_set(self.folder), texts)
+        return classify(self.model, self.tokenizer, self.labels, texts)
+
+    @property
+    def labels(self) -> LabelSet:
+        """What the model tells apart.
+
+        Raises:
+            DataError: nothing says what the labels are.
+        """
+        return open_label_set(self.folder)
+
+    def answer(self, question: str, passage: str) -> str:
+        """The answer to `question` as it stands in `passage`; empty where there is none.
+
+        Raises:
+            RecipeError: the model was not taught to find answers.
+            DataError: a text is empty, or the question too long.
+        """
+        return self.answered([(question, passage)])[0].answer
+
+    def answered(self, asked: Sequence[tuple[str, str]]) -> list[Answered]:
+        """`answer` of several questions with their passages, with places and probabilities."""
+        self._need("answer")
+        return answer(self.model, self.tokenizer, asked, self.spans)
 
     def tag(self, text: str | Sequence[str]) -> list[tuple[str, str]]:
         """The words of a text, each with what it is.
@@ -197,7 +231,7 @@ class Model:
     def tagged(self, texts: Sequence[str | Sequence[str]]) -> list[Tagged]:
         """`tag` of several texts, with probabilities and what the labels mark, such as names."""
         self._need("tag")
-        return tag(self.model, self.tokenizer, open_label_set(self.folder), texts)
+        return tag(self.model, self.tokenizer, self.labels, texts)
 
     @cached_property
     def words(self) -> WordVectors:
@@ -290,9 +324,11 @@ def load(path: str | Path) -> Model:
         )
     recipe = load_settings(Recipe, run.recipe)
     settings: Any = recipe.model
-    learnt = str(objective_of(settings, recipe.train).kind)  # type: ignore[attr-defined]
-    model = Model(load_model(run.model), open_tokenizer(run.model), run.model, learnt)
+    objective: Any = objective_of(settings, recipe.train)
+    model = Model(load_model(run.model), open_tokenizer(run.model), run.model, objective.kind)
     model.decode = recipe.decode
+    if isinstance(objective, SpanSettings):
+        model.spans = objective
     return model
 
 

@@ -20,7 +20,12 @@ from .settings import AnyKind, Kinds, Settings
 from .text.places import require_apart
 from .text.read import TextSettings
 from .tokens.kinds import TOKENIZERS
-from .train.objectives.objective import need_labels_in, need_targets_in, objective_of
+from .train.objectives.objective import (
+    need_labels_in,
+    need_seconds_in,
+    need_targets_in,
+    objective_of,
+)
 from .train.settings import TrainSettings
 
 _TOKENS = Kinds(TOKENIZERS, "bpe")
@@ -60,6 +65,7 @@ class Recipe(Settings):
             )
         need_labels_in(self.text, objective)
         need_targets_in(self.text, objective)
+        need_seconds_in(self.text, objective, self.model)  # type: ignore[arg-type]
         need_decoded(self.decode, objective.kind)  # type: ignore[attr-defined]
         if self.model.mixes_rows and self.train.micro:  # type: ignore[attr-defined]
             raise RecipeError(

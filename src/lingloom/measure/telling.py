@@ -7,6 +7,7 @@ import numpy as np
 from ..errors import DataError
 from ..models.model import LabelModel
 from ..tasks.tell import AT_ONCE, rows_of_texts, rows_of_words, text_chances, word_labels
+from ..tasks.tell import Told as Text
 from ..text.document import Document
 from ..tokens.batch import IGNORE, Passages
 from ..tokens.labelled import Labelled
@@ -45,12 +46,17 @@ def told_of_documents(
             ids.append(document.id)
             true.append(_told_in(document, labels, numbers))
         if labels.of == "text":
-            rows = rows_of_texts(model, tokenizer, [document.text for document in some])
+            rows = rows_of_texts(model, tokenizer, [*map(_whole, some)], labels)
         else:
             rows = rows_of_words(model, tokenizer, [document.text.split() for document in some])
         said += _said(model, rows)
     chances = [chance for _, chance in said] if labels.of == "text" else ()
     return Told(labels.names, ids, [label for label, _ in said], true, chances)
+
+
+def _whole(document: Document) -> Text:
+    second = document.meta.get("second")
+    return document.text if second is None else (document.text, str(second))
 
 
 def _in_batches(documents: Iterable[Document]) -> Iterable[list[Document]]:

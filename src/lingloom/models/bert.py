@@ -26,12 +26,13 @@ from .start import start_from
 
 EPS = 1e-12
 """LayerNorm's epsilon; every published BERT has this one."""
-Head = Literal["masked", "next_sentence", "classify", "tag", "pooled", "none"]
+Head = Literal["masked", "next_sentence", "classify", "tag", "span", "pooled", "none"]
 _LEARNS = {
     "masked": "masked_token",
     "next_sentence": "masked_token",
     "classify": "classify",
     "tag": "tag",
+    "span": "span",
 }
 """head -> the objective that teaches it."""
 _SIZES = {
@@ -47,7 +48,7 @@ _Part = TypeVar("_Part", bound=nn.Module)
 class BertSettings(ModelSettings):
     """BERT (Devlin et al. 2019)."""
 
-    objectives = ("masked_token", "classify", "tag")
+    objectives = ("masked_token", "classify", "tag", "span")
 
     kind: Literal["bert"] = "bert"
     vocab: NonNegativeInt = 0
@@ -67,7 +68,8 @@ class BertSettings(ModelSettings):
     head: Head = "masked"
     """What stands above the blocks, and with it what is learnt. masked: hidden tokens;
     next_sentence: also whether one text follows the other; classify: a label for each text; tag:
-    one for each word; pooled: one layer above the first place; none: nothing."""
+    one for each word; span: where in a passage the answer to a question stands; pooled: one layer
+    above the first place; none: nothing."""
     labels: NonNegativeInt = 0
     """Number of labels; 0 takes those of the data. For classify and tag."""
     label_names: list[str] = []
@@ -89,9 +91,9 @@ class BertSettings(ModelSettings):
 
     @model_validator(mode="after")
     def _two_texts_are_told_apart(self) -> Self:
-        if self.head == "next_sentence" and self.parts < 2:
+        if self.head in ("next_sentence", "span") and self.parts < 2:
             raise ValueError(
-                f"parts {self.parts} cannot tell the two texts of head=next_sentence apart; set "
+                f"parts {self.parts} cannot tell the two texts of head={self.head} apart; set "
                 "parts=2"
             )
         return self
@@ -114,6 +116,10 @@ class BertSettings(ModelSettings):
     def inside(self) -> int:
         """Width inside the feed-forward part, with the default resolved."""
         return self.ff_width or 4 * self.width
+
+    @property
+    def reads_pairs(self) -> bool:
+        return self.parts > 1
 
     def learns(self) -> tuple[str, ...]:
         return (_LEARNS[self.head],) if self.head in _LEARNS else ()
@@ -207,6 +213,7 @@ class Bert(LabelModel):
         self.follows = nn.Linear(width, 2) if head == "next_sentence" else None
         labels = settings.labels
         self.classifier = nn.Linear(width, labels) if head in ("classify", "tag") else None
+        self.ends = nn.Linear(width, 2) if head == "span" else None
         self._draw_weights()
 
     def _draw_weights(self) -> None:
@@ -273,6 +280,16 @@ class Bert(LabelModel):
         classifier = _need(self.classifier, "classify or tag")
         x = hidden if self.pooler is None else self.pooled(hidden)
         return classifier(self._drop(x)).float()
+
+    def span_scores(self, hidden: Tensor, rows: Passages) -> Tensor:
+        """Scores of each place as an answer's first and as its last, (B, T, 2) float32; -inf in the
+        padding.
+
+        Raises:
+            ShapeError: the model has no such head.
+        """
+        scores = _need(self.ends, "span")(hidden).float()
+        return scores.masked_fill(~rows.seen[..., None], -torch.inf)
 
     def _drop(self, x: Tensor) -> Tensor:
         rate = self.settings.dropout

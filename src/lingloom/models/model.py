@@ -223,6 +223,11 @@ class ModelSettings(Settings):
         with batch norm; such a batch is computed whole, and cannot be split into micro-batches."""
         return False
 
+    @property
+    def reads_pairs(self) -> bool:
+        """Whether it can read two texts in a row and tell them apart."""
+        return False
+
     def learns(self) -> tuple[str, ...]:
         """Of `objectives` those that a model of this shape can learn; the first unless a recipe
         says otherwise. None: it only makes vectors of texts."""

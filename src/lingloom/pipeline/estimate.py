@@ -89,7 +89,8 @@ def _usual_row(recipe: Recipe, figures: TextFigures) -> int:
         return 0
     read = rows = longer = 0
     for document in documents(recipe.text, lambda record: None):
-        sides = len(document.text.encode()), len(str(document.meta.get("target", "")).encode())
+        read_as_one = document.text + str(document.meta.get("second", ""))
+        sides = len(read_as_one.encode()), len(str(document.meta.get("target", "")).encode())
         read, rows, longer = read + sum(sides), rows + 1, longer + max(sides)
         if read > SAMPLE_BYTES:
             break
@@ -128,7 +129,7 @@ def compare_with_outcome(plan: Plan, run: RunFolder, data: Data) -> list[Row]:
 
 def _targets(data: Data) -> list[Shards]:
     """What stands beside the texts that are learnt from."""
-    return [data.beside["train"]] if "train" in data.beside else []
+    return [each["train"] for each in (data.beside, data.seconds) if each]
 
 
 def _with_labels(model: Any, recipe: Recipe) -> Any:

@@ -5,6 +5,8 @@ data/dropped.jsonl     documents that were left out, and why
 data/tokenizer.json    and tokens.json beside it
 data/train-*, heldout-*, index.json
 data/validation-*      where weights are chosen by held-out text: the part that chooses them
+data/train-second-*    and so on, where two texts are read at once
+data/train.answers.bin and so on, where answers are to be found; heldout.arrow: what is scored
 data/labels.json       and train.labels.bin and so on, where text has labels
 data/figures.json      what was read, kept and dropped; written last: with it the data are whole
 """
@@ -26,6 +28,7 @@ from ..text.prepare import prepare as read_clean_split
 from ..text.setaside import JsonlSink
 from ..text.split import VALIDATION
 from ..text.spool import read_spool, write_spool
+from ..tokens.answers import Answers, write_answers
 from ..tokens.extra import with_extra
 from ..tokens.labels import Labels, LabelSet, never_learnt, write_labels
 from ..tokens.open import open_tokenizer
@@ -41,6 +44,10 @@ FIGURES = "data/figures.json"
 SPLITS = ("train", "heldout")
 TARGETS = "-target"
 """Ends the name of the split that holds the targets of another split's texts."""
+SECONDS = "-second"
+"""The same of the second texts."""
+SCORED = "heldout.arrow"
+"""The documents that are scored, where that takes their text."""
 
 Documents = Callable[[], Iterator[tuple[str, Document]]]
 """Gives every (split, document), as often as it is called."""
@@ -64,6 +71,10 @@ class Data:
     """Split -> the labels of its texts, where they have some."""
     validation: Shards | None = None
     """What weights are chosen by; None where none are chosen."""
+    seconds: dict[str, Shards] = field(default_factory=dict)
+    """Split -> the second texts of its texts, where two are read at once."""
+    answers: dict[str, Answers] = field(default_factory=dict)
+    """Split -> where the answers to its questions stand in these."""
 
     @property
     def watched(self) -> str:
@@ -78,7 +89,18 @@ class Data:
     def reading(self, split: str) -> Reading:
         """What an objective reads: 'train', 'heldout', or the split that is `watched`."""
         texts = {"train": self.train, VALIDATION: self.validation}.get(split) or self.heldout
-        return Reading(texts, self.tokenizer, self.beside.get(split), self.labels.get(split))
+        return Reading(
+            texts,
+            self.tokenizer,
+            self.beside.get(split),
+            self.labels.get(split),
+            self.seconds.get(split),
+            self.answers.get(split),
+        )
+
+    def scored(self) -> Iterator[Document]:
+        """The held-out documents as text, where that is kept."""
+        return (document for _, document in read_spool(self.folder / SCORED))
 
 
 def open_data(run: RunFolder) -> Data:
@@ -96,10 +118,14 @@ def open_data(run: RunFolder) -> Data:
     tokenizer = open_tokenizer(run.data)
     splits = [*SPLITS, VALIDATION] if figures["kept"].get(VALIDATION) else SPLITS
     texts = {split: Shards.open(run.data, split, tokenizer) for split in splits}
-    beside = {
-        split: Shards.open(run.data, split + TARGETS, tokenizer)
+    beside, seconds = (
+        {split: Shards.open(run.data, split + end, tokenizer) for split in splits if there}
+        for end, there in ((TARGETS, figures.get("targets")), (SECONDS, figures.get("seconds")))
+    )
+    answers = {
+        split: Answers(run.data, split, seconds[split])
         for split in splits
-        if figures.get("targets")
+        if figures.get("answers")
     }
     labels = {
         split: Labels(run.data, split, texts[split]) for split in splits if figures.get("labels")
@@ -113,6 +139,8 @@ def open_data(run: RunFolder) -> Data:
         beside,
         labels,
         texts.get(VALIDATION),
+        seconds,
+        answers,
     )
 
 
@@ -241,6 +269,8 @@ def _read(recipe: Recipe, run: RunFolder, spool: Path) -> Generator[Event, None,
     figures = stats.as_dict() | {
         "targets": bool(recipe.text.target_field),
         "labels": bool(_labels_of(recipe)),
+        "seconds": bool(recipe.text.second_field),
+        "answers": bool(recipe.text.answer_field),
     }
     yield Event("text", "end", figures | {"seconds_s": time.perf_counter() - begun})
     return figures
@@ -253,7 +283,7 @@ def _train_tokenizer(
     yield Event("tokenizer", "begin", {"kind": settings.kind})
     begun = time.perf_counter()
     texts: Iterator[str] = (
-        d.text for split, d in with_targets(documents()) if split.startswith("train")
+        d.text for split, d in with_beside(documents()) if split.startswith("train")
     )
     objective = objective_of(recipe.model, recipe.train)  # type: ignore[arg-type]
     tokenizer = with_extra(settings.train(texts), objective.extra_tokens())
@@ -270,13 +300,18 @@ def _write(
     begun, stats = time.perf_counter(), ShardStats()
     of, words = _labels_of(recipe), WordByWord(tokenizer)
     encode = words if of == "word" else None
-    for stats in write_shards(with_targets(documents()), tokenizer, run.data, encode=encode):
+    for stats in write_shards(with_beside(documents()), tokenizer, run.data, encode=encode):
         yield Event("shards", "progress", {"tokens": stats.tokens})
     yield Event("shards", "end", {"tokens": stats.tokens, "seconds_s": time.perf_counter() - begun})
     if of:
         labels = write_labels(documents(), of, run.data, words)
         facts = {"of": of, "labels": len(labels.names), "never_learnt": never_learnt(run.data)}
         yield Event("labels", "end", facts)
+    if recipe.text.answer_field:
+        write_answers(documents(), tokenizer, run.data)
+        scored = (each for each in documents() if each[0] == "heldout")
+        for _ in write_spool(scored, run.data / SCORED):
+            pass
 
 
 def _labels_of(recipe: Recipe) -> Literal["", "text", "word"]:
@@ -285,9 +320,11 @@ def _labels_of(recipe: Recipe) -> Literal["", "text", "word"]:
     return objective_of(model, recipe.train).labels_of
 
 
-def with_targets(documents: Iterator[tuple[str, Document]]) -> Iterator[tuple[str, Document]]:
-    """Each document, and behind it its target where it has one, in a split of its own."""
+def with_beside(documents: Iterator[tuple[str, Document]]) -> Iterator[tuple[str, Document]]:
+    """Each document, and behind it its target and its second text where it has one, in splits of
+    their own."""
     for split, document in documents:
         yield split, document
-        if "target" in document.meta:
-            yield split + TARGETS, replace(document, text=document.meta["target"])
+        for key, end in (("target", TARGETS), ("second", SECONDS)):
+            if key in document.meta:
+                yield split + end, replace(document, text=document.meta[key])

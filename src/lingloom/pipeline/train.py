@@ -41,6 +41,8 @@ MAY_CHANGE = (
     "train.steps",
     "train.eval_every",
     "train.checkpoint",
+    "train.objective.longest",
+    "train.objective.no_answer",
     "train.tensorboard",
     "measure",
     "decode",

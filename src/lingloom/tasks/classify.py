@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ..models.model import LabelModel
 from ..tokens.labels import LabelSet
 from ..tokens.tokenizer import Tokenizer
-from .tell import AT_ONCE, rows_of_texts, text_chances
+from .tell import AT_ONCE, Told, rows_of_texts, text_chances
 
 
 @dataclass(frozen=True)
@@ -20,17 +20,17 @@ class Classified:
 
 
 def classify(
-    model: LabelModel, tokenizer: Tokenizer, labels: LabelSet, texts: Sequence[str]
+    model: LabelModel, tokenizer: Tokenizer, labels: LabelSet, texts: Sequence[Told]
 ) -> list[Classified]:
-    """What each text is.
+    """What each text is, or each pair of texts where the labels are given to pairs.
 
     Raises:
-        DataError: a text is empty.
+        DataError: a text is empty; or it comes alone, or with another, where `labels` do not.
         ShapeError: a text does not fit the model's context.
     """
     found = []
     for at in range(0, len(texts), AT_ONCE):
-        rows = rows_of_texts(model, tokenizer, texts[at : at + AT_ONCE])
+        rows = rows_of_texts(model, tokenizer, texts[at : at + AT_ONCE], labels)
         for chances in text_chances(model, rows).tolist():
             named = sorted(zip(labels.names, chances, strict=True), key=lambda each: -each[1])
             found.append(Classified(named[0][0], dict(named)))

@@ -9,6 +9,7 @@ TASKS = {
     "next_token": "generate",
     "tag": "tag",
     "pairs": "translate",
+    "span": "answer",
     "skip_gram": "nearest",
     "span_corruption": "fill_gaps",
 }

@@ -13,22 +13,44 @@ from ..errors import DataError
 from ..models.layers import check_length
 from ..models.model import LabelModel
 from ..tokens.batch import IGNORE, Passages
-from ..tokens.labelled import passages
+from ..tokens.labelled import paired, passages
+from ..tokens.labels import LabelSet
 from ..tokens.tokenizer import Tokenizer
 from ..tokens.word_by_word import WordByWord
 
 AT_ONCE = 32
 """Texts that are read together."""
+Told = str | tuple[str, str]
+"""A text of which something is told, or two of which it is told together."""
 
 
-def rows_of_texts(model: LabelModel, tokenizer: Tokenizer, texts: Sequence[str]) -> Passages:
-    """One row a text, to be told what it is.
+def rows_of_texts(
+    model: LabelModel, tokenizer: Tokenizer, texts: Sequence[Told], labels: LabelSet
+) -> Passages:
+    """One row a text, or a pair of texts, to be told what it is.
 
     Raises:
-        DataError: a text is empty.
+        DataError: a text is empty; or there are two where `labels` are given to one, or one where
+            they are given to two.
         ShapeError: a text does not fit the model's context.
     """
-    return _rows(model, tokenizer, tokenizer.encode_batch(texts), None)
+    for text in texts:
+        if isinstance(text, str) == labels.pairs:
+            few, many = ("two texts together", "give a second one with it")
+            if not labels.pairs:
+                few, many = ("one text at a time", "leave the second out")
+            shown = text if isinstance(text, str) else text[0]
+            raise DataError(f"'{shown[:40]}': this model tells what {few} are; {many}")
+    if not labels.pairs:
+        plain = [text for text in texts if isinstance(text, str)]
+        return _rows(model, tokenizer, tokenizer.encode_batch(plain), None)
+    both = [text for text in texts if not isinstance(text, str)]
+    firsts, seconds = (tokenizer.encode_batch([pair[i] for pair in both]) for i in (0, 1))
+    _need_text([*firsts, *seconds])
+    signs = model.settings.signs(tokenizer)
+    rows = paired([*zip(firsts, seconds, strict=True)], tokenizer.end, signs)
+    check_length(rows.context, model.settings.context)
+    return rows
 
 
 def rows_of_words(
@@ -58,12 +80,16 @@ def _rows(
     lines: Sequence[np.ndarray],
     marks: Sequence[np.ndarray] | None,
 ) -> Passages:
-    if not all(len(line) for line in lines):
-        raise DataError("the text is empty, so there is nothing to tell of it; give some text")
+    _need_text(lines)
     signs = model.settings.signs(tokenizer)
     rows = passages(lines, tokenizer.end, signs=signs, marks=marks)
     check_length(rows.context, model.settings.context)
     return rows
+
+
+def _need_text(lines: Sequence[np.ndarray]) -> None:
+    if not all(len(line) for line in lines):
+        raise DataError("the text is empty, so there is nothing to tell of it; give some text")
 
 
 @torch.no_grad()

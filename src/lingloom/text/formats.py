@@ -38,16 +38,29 @@ def jsonl(
     Raises:
         FieldError: the file's first object has no such field: the file is likely another one.
     """
-    seen_object = False
+    return texts_of_objects(_objects(chunks, source), source, names, others)
+
+
+def _objects(chunks: Iterator[str], source: Source) -> "Objects":
     for line, raw in rows(chunks, source):
         try:
-            row = json.loads(raw)
+            yield line, raw, json.loads(raw)
         except ValueError as error:
             source.set_aside(line, f"not JSON ({error})", raw)
-            continue
         except RecursionError:
             source.set_aside(line, "not JSON (nested too deeply)", raw)
-            continue
+
+
+Objects = Iterator[tuple[int, str, Any]]
+"""(line or row, as it stands in the file, what JSON makes of it)."""
+
+
+def texts_of_objects(
+    objects: Objects, source: Source, names: Sequence[str], others: Mapping[str, str]
+) -> Described:
+    """The text of each object; arguments and errors as of `jsonl`."""
+    seen_object = False
+    for line, raw, row in objects:
         if not isinstance(row, dict):
             source.set_aside(line, f"not a JSON object but {_kind_of(row)}", raw)
             continue
@@ -55,10 +68,11 @@ def jsonl(
         text = row.get(field)
         if isinstance(text, str):
             seen_object = True
-            if "\\u" in raw and has_half_character(text):
+            found = _described(row, others)
+            if "\\u" in raw and has_half_character(json.dumps([text, found], ensure_ascii=False)):
                 source.set_aside(line, "half of a surrogate pair in the text", raw)
                 continue
-            yield str(line), text, _described(row, others)
+            yield str(line), text, found
         elif field in row:
             seen_object = True
             source.set_aside(line, f"field '{field}' is {_kind_of(text)}, not text", raw)
@@ -68,11 +82,13 @@ def jsonl(
             source.set_aside(line, f"no field {_either(names)}", raw)
 
 
-def _described(row: Mapping[str, Any], others: Mapping[str, str]) -> dict[str, str]:
+def _described(row: Mapping[str, Any], others: Mapping[str, str]) -> dict[str, Any]:
+    """What is wanted of a row besides its text, as text; but answers as they are."""
     found = {key: row.get(name) for key, name in others.items()}
     lists = {key: " ".join(value or ()) for key, value in found.items() if _are_words(value)}
     plain = {k: str(v) for k, v in found.items() if isinstance(v, str | int | float) and v != ""}
-    return plain | lists
+    told = {"answers": found["answers"]} if others.get("answers") in row else {}
+    return plain | lists | told
 
 
 def _are_words(value: Any) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from ..errors import DataError
+from .answers import LOST, from_text, moved, to_text
 from .clean import clean_all, too_short
 from .dedup import SeenDigests, digest_of_bytes
 from .document import Document
@@ -150,20 +151,19 @@ def _judge(
     texts = clean_all([document.text for document in batch], settings.clean, stats.masked)
     raws = [text.encode() for text in texts]
     digests = [digest_of_bytes(raw) for raw in raws]
-    whole = digests
-    if settings.target_field:
-        targets = [str(document.meta["target"]) for document in batch]
-        targets = clean_all(targets, settings.clean, stats.masked)
-        batch = [
-            replace(document, meta={**document.meta, "target": target})
-            for document, target in zip(batch, targets, strict=True)
-        ]
-        # a text may have several targets; all of them fall to one split
-        whole = [
-            digest_of_bytes(raw + b"\0" + target.encode())
-            for raw, target in zip(raws, targets, strict=True)
-        ]
-    reasons = [too_short(text, settings.clean) for text in texts]
+    batch, lost = _beside_cleaned(batch, settings, stats)
+    beside = [[d.meta[key] for key in ("target", "second") if key in d.meta] for d in batch]
+    whole = [
+        digest_of_bytes(b"\0".join([raw, *(text.encode() for text in others)]))
+        if others
+        else digest
+        for raw, others, digest in zip(raws, beside, digests, strict=True)
+    ]
+    # a text may have several targets, a passage several questions; they all fall to one split
+    apart = digests
+    if settings.answer_field:
+        apart = [digest_of_bytes(document.meta["second"].encode()) for document in batch]
+    reasons = [too_short(t, settings.clean) or why for t, why in zip(texts, lost, strict=True)]
     if word_labels:
         labels = (str(document.meta["label"]) for document in batch)
         reasons = [
@@ -174,8 +174,8 @@ def _judge(
         new = iter(seen.add([d for d, why in zip(whole, reasons, strict=True) if why is None]))
         reasons = [why or (None if next(new) else "duplicate") for why in reasons]
     frac = 0.0 if settings.heldout_entries else settings.heldout_frac
-    splits = splits_of(digests, frac, settings.split_seed)
-    choosers = choosers_of(digests, settings.split_seed)
+    splits = splits_of(apart, frac, settings.split_seed)
+    choosers = choosers_of(apart, settings.split_seed)
     rows = zip(batch, texts, raws, reasons, splits, choosers, strict=True)
     for document, text, raw, why, split, chooser in rows:
         counts = stats.by_source[document.source]
@@ -195,3 +195,36 @@ def _judge(
         if text is not document.text:
             document = Document(text, document.id, document.source, document.meta)
         yield split, document
+
+
+def _beside_cleaned(
+    batch: list[Document], settings: TextSettings, stats: TextStats
+) -> tuple[list[Document], list[str | None]]:
+    """The documents with what stands beside their texts made regular too, answers at their new
+    places; and why a document is dropped whose passage lost its answers."""
+    lost: list[str | None] = [None] * len(batch)
+    for key, name in (("target", settings.target_field), ("second", settings.second_field)):
+        if not name:
+            continue
+        told = [str(document.meta[key]) for document in batch]
+        found = clean_all(told, settings.clean, stats.masked)
+        if key == "second" and settings.answer_field:
+            batch = [
+                _answers_moved(document, text, settings)
+                for document, text in zip(batch, found, strict=True)
+            ]
+            lost = [LOST if document.meta["answers"] is None else None for document in batch]
+        batch = [
+            replace(document, meta={**document.meta, key: text})
+            for document, text in zip(batch, found, strict=True)
+        ]
+    return batch, lost
+
+
+def _answers_moved(document: Document, cleaned: str, settings: TextSettings) -> Document:
+    """`document` with its answers as they stand in its cleaned second text; None if none does."""
+    passage, answers = document.meta["second"], from_text(document.meta["answers"])
+    texts = clean_all([answer.text for answer in answers], settings.clean)
+    found = moved(answers, texts, passage, cleaned)
+    there = not found or any(answer.start >= 0 for answer in found)
+    return replace(document, meta={**document.meta, "answers": to_text(found) if there else None})

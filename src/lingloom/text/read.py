@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from stat import S_ISREG
 from tempfile import TemporaryFile
@@ -11,6 +12,7 @@ from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from ..errors import DataError, RecipeError
 from ..settings import Settings
+from .answers import placed, to_text
 from .clean import CleanSettings
 from .conll import conll
 from .document import Document
@@ -23,6 +25,7 @@ from .lines import decoded
 from .places import FORMATS, Place, format_of, places
 from .plain import plain
 from .setaside import FileReport, Sink, Source, listed
+from .squad import is_squad, squad
 from .stream import opened, pieces
 from .table import table
 from .warc import warc
@@ -32,7 +35,19 @@ HELD_OUT = "heldout"
 """Key of a document's meta: it came from `text.heldout`."""
 
 Format = Literal[
-    "auto", "txt", "jsonl", "csv", "tsv", "parquet", "yml", "html", "warc", "wiki", "conll", "idx"
+    "auto",
+    "txt",
+    "jsonl",
+    "squad",
+    "csv",
+    "tsv",
+    "parquet",
+    "yml",
+    "html",
+    "warc",
+    "wiki",
+    "conll",
+    "idx",
 ]
 
 
@@ -45,7 +60,9 @@ class TextSettings(Settings):
     zstd are looked through. A file that is named twice is read once; what is no regular file is
     read only where it is named itself."""
     format: Format = "auto"
-    """auto goes by the suffix, and takes named files of other suffixes for plain text."""
+    """auto goes by the suffix, and takes named files of other suffixes for plain text. squad, which
+    is recognised in .json files: each question of SQuAD 1.1 and 2.0, CMRC 2018 or DRCD is a row
+    with the fields question, context and answers, and with id and title where there are some."""
     field: str | PositiveInt | list[str] = "text"
     """Where jsonl, csv, tsv and parquet hold the text; a list where files differ, of which the
     first that a row has is taken. For csv and tsv without a header line the number of the column,
@@ -58,6 +75,14 @@ class TextSettings(Settings):
     target_field: str | PositiveInt = ""
     """Where jsonl, csv, tsv and parquet hold what a model is to write for a text (its translation,
     its summary), for objectives that learn from pairs; named as in `field`."""
+    second_field: str | PositiveInt = ""
+    """Where they hold a second text that is read with the first: the passage that a question (in
+    `field`) is asked of, or the other one of two texts of which a label is told; named as in
+    `field`."""
+    answer_field: str | PositiveInt = ""
+    """Where they hold the answer to a question as it stands in the second text, at its first place
+    there; or several answers, as a list or as {text: [...], answer_start: [...]}. An empty one says
+    that the passage does not answer the question. Named as in `field`."""
     label_field: str | PositiveInt = ""
     """Where they hold what a text is, or what each of its words is, for objectives that learn to
     tell; named as in `field`. conll: number of the labels' column."""
@@ -99,6 +124,15 @@ class TextSettings(Settings):
             raise ValueError(
                 f"label_field and label_from={self.label_from} both say what a text is; leave one "
                 "of them out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _answers_stand_in_a_second_text(self) -> Self:
+        if self.answer_field and not self.second_field:
+            raise ValueError(
+                f"answer_field '{self.answer_field}' holds answers that stand in a passage, and no "
+                "field holds passages; set second_field to the one that does"
             )
         return self
 
@@ -144,8 +178,13 @@ class TextSettings(Settings):
 
     @property
     def beside(self) -> dict[str, str | int]:
-        """The same of what every document must have: its target, its label."""
-        fields = {"target": self.target_field, "label": self.label_field}
+        """The same of what every document must have: its target, its label, its second text."""
+        fields = {
+            "target": self.target_field,
+            "label": self.label_field,
+            "second": self.second_field,
+            "answers": self.answer_field,
+        }
         return {key: name for key, name in fields.items() if name}
 
     @property
@@ -209,14 +248,11 @@ def documents_of(
     named = _label_of(place, settings)
     for label, text, facts in described:
         facts = {**facts, **named} if named else facts
-        if lacking := next(
-            (key for key in settings.beside if not str(facts.get(key, "")).strip()), None
-        ):
+        try:
+            facts = _whole(facts, settings)
+        except ValueError as error:
             line = label.partition(".")[0]
-            name = settings.beside[lacking]
-            source.set_aside(
-                int(line) if line.isdecimal() else 0, f"no {lacking} in field '{name}'", text
-            )
+            source.set_aside(int(line) if line.isdecimal() else 0, str(error), text)
             continue
         source.report.documents += 1
         facts = {**facts, **meta} if meta else facts
@@ -226,6 +262,22 @@ def documents_of(
             f"{place.name}: changed while it was read; run the same command again once "
             "nothing writes to it"
         )
+
+
+def _whole(facts: Mapping[str, Any], settings: TextSettings) -> Mapping[str, Any]:
+    """What is known of a document, answers as the meta keeps them.
+
+    Raises:
+        ValueError: something is not there, or the answers do not stand in the second text.
+    """
+    for key, name in settings.beside.items():
+        empty = key != "answers" and not str(facts.get(key, "")).strip()
+        if empty or key not in facts:
+            words = {"second": "second text"}
+            raise ValueError(f"no {words.get(key, key)} in field '{name}'")
+    if "answers" not in settings.beside:
+        return facts
+    return {**facts, "answers": to_text(placed(facts["answers"], str(facts["second"])))}
 
 
 def _label_of(place: Place, settings: TextSettings) -> dict[str, str]:
@@ -308,6 +360,12 @@ def _read(kind: str, content: Iterator[bytes], source: Source, settings: TextSet
     if kind == "wiki":
         return wiki(content, source)
     chunks = decoded(content, source, settings.encoding)
+    if kind == "jsonl" and settings.format == "auto":
+        head = next(chunks, "")
+        chunks = chain([head], chunks)
+        source.report.format = kind = "squad" if is_squad(head) else kind
+    if kind == "squad":
+        return squad(chunks, source, settings.names, settings.other_fields)
     if kind == "jsonl":
         return jsonl(chunks, source, settings.names, settings.other_fields)
     if kind in ("csv", "tsv"):

@@ -1,36 +1,35 @@
-"""Labelled texts as rows: each text is one row, and texts of like length are read together.
-
-Each epoch shuffles all texts, takes them in pools of some batches, sorts each pool by length, cuts
-it into batches and shuffles these. Everything follows from (seed, epoch), so there is no state to
-save. The last batch of an epoch may hold fewer rows; each text is read once an epoch.
+"""Labelled texts as rows, in the order of by_length.py: each text is one row, or each pair of texts
+that has a label together.
 
 Shapes: B rows, T tokens of the longest.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 
 from ..errors import DataError
 from .batch import IGNORE, Passages
-from .order import draw, permute
+from .by_length import ByLength
 from .reading import Reading
 
-POOL = 64
-"""Batches that are sorted by length together."""
+Signs = tuple[Sequence[int], Sequence[int]]
+"""Ids that stand before each text, and those behind it; behind a second text the last again."""
 
 
-class Labelled:
+class Labelled(ByLength):
     """Rows of labelled texts, for any numbers of texts; and which of them each step reads.
 
     Args:
-        reading: texts with labels.
+        reading: texts with labels; with second texts where a label is of two.
         context: most tokens of a row, signs included.
         batch: rows per step.
         seed: of the order.
-        cut: leave out what is beyond the context, instead of refusing it.
-        signs: ids that stand before each text, and those behind it.
+        cut: leave out what is beyond the context, instead of refusing it; of two texts the end of
+            the longer one.
+        signs: around the texts.
 
     Raises:
         DataError: the texts have no labels; one is longer than the context, and not to be cut.
@@ -44,97 +43,79 @@ class Labelled:
         seed: int,
         *,
         cut: bool = False,
-        signs: tuple[Sequence[int], Sequence[int]] = ((), ()),
+        signs: Signs = ((), ()),
     ):
         if reading.labels is None:
             raise DataError(
                 f"{reading.texts.path}: these texts have no labels; name the field that holds them "
                 "as text.label_field, and start a new run"
             )
-        self.texts, self.labels = reading.texts, reading.labels
-        self.end = reading.texts.end
-        self.batch, self.seed = min(batch, self.texts.documents), seed
-        self.before, self.behind = signs
-        self.room = context - len(self.before) - len(self.behind)
-        """Tokens of a text that fit."""
+        self.texts, self.labels, self.seconds = reading.texts, reading.labels, reading.seconds
+        self.end, self.signs = self.texts.end, signs
+        self.around = len(signs[0]) + len(signs[1]) * (1 if self.seconds is None else 2)
+        """Places of a row that signs take."""
+        self.room = context - self.around
+        """Tokens of a text that fit, or of two together."""
         if self.room < 1:
             raise DataError(
-                f"model.context {context} has no room for a text between its {context - self.room} "
-                "signs; raise it"
+                f"model.context {context} has no room for a text between its {self.around} signs; "
+                "raise it"
             )
         self._starts = self.texts.starts()
-        self._sizes = np.diff(self._starts) - 1
-        self.cut_texts = int((self._sizes > self.room).sum())
+        sizes = np.diff(self._starts) - 1
+        if self.seconds is not None:
+            sizes = sizes + np.diff(self.seconds.starts()) - 1
+        super().__init__(sizes, batch, seed)
+        self.cut_texts = int((sizes > self.room).sum())
         """Texts of which the end is left out."""
         if self.cut_texts and not cut:
             self._refuse(context)
-        self._held: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
 
     def _refuse(self, context: int) -> None:
-        first = int(np.flatnonzero(self._sizes > self.room)[0])
-        signs = len(self.before) + len(self.behind)
+        first = int(np.flatnonzero(self.sizes > self.room)[0])
+        many, whole = ("pairs", "of both texts ") if self.seconds is not None else ("texts", "")
         raise DataError(
-            f"{self.texts.document_id(first)}: {self._sizes[first]} tokens"
-            f"{f' and {signs} signs around them' if signs else ''} do not fit model.context "
-            f"{context}, and {self.cut_texts} of {self.texts.documents} texts are so long, the "
-            f"longest {self._sizes.max()}; raise model.context, or read only their beginnings with "
-            "train.objective.cut=true"
+            f"{self.texts.document_id(first)}: {self.sizes[first]} tokens {whole}"
+            f"{f'and {self.around} signs around them ' if self.around else ''}do not fit "
+            f"model.context {context}, and {self.cut_texts} of {self.texts.documents} {many} are "
+            f"so long, the longest {self.sizes.max()}; raise model.context, or read only their "
+            "beginnings with train.objective.cut=true"
         )
 
-    @property
-    def steps_per_epoch(self) -> float:
-        return -(-self.texts.documents // self.batch)
-
-    def at(self, step: int) -> Passages:
-        """The rows of `step`, counted from 0; epochs follow each other without a gap."""
-        return self.rows(self.chosen(step))
-
-    def document_ids(self, step: int) -> list[str]:
-        """Names of the texts that are the rows of `step`."""
-        return [self.texts.document_id(int(i)) for i in self.chosen(step)]
-
-    def chosen(self, step: int) -> np.ndarray:
-        """Indices of the texts of `step`, (B,) int64."""
-        each = int(self.steps_per_epoch)
-        epoch, place = divmod(step, each)
-        key = draw(1 << 64, self.seed, epoch)
-        if self._held[0] != epoch:
-            self._held = (epoch, self._sorted_in_pools(key))
-        batch = int(permute(np.array([place]), each, draw(1 << 64, key, 1))[0])
-        return self._held[1][batch * self.batch : (batch + 1) * self.batch]
-
-    def _sorted_in_pools(self, key: int) -> np.ndarray:
-        texts = self.texts.documents
-        order = permute(np.arange(texts), texts, key)
-        pools = np.arange(texts) // (POOL * self.batch)
-        return order[np.lexsort((self._sizes[order], pools))]
-
-    def each_once(self) -> Iterator[np.ndarray]:
-        """Indices of all texts, some of like length at a time; whoever stops on the way has seen
-        short and long ones."""
-        return map(self.chosen, range(int(self.steps_per_epoch)))
+    def document_id(self, row: int) -> str:
+        return self.texts.document_id(row)
 
     def rows(self, chosen: np.ndarray) -> Passages:
-        """These texts, one row each."""
+        if self.seconds is not None:
+            pairs = [(self.texts.document(int(i)), self.seconds.document(int(i))) for i in chosen]
+            rows = paired([fitted(a, b, self.room) for a, b in pairs], self.end, self.signs)
+            return replace(rows, labels=self._labels(chosen))
         lines, marks = [], []
         for i in chosen:
             start = int(self._starts[i])
-            stop = start + min(int(self._sizes[i]), self.room)
+            stop = start + min(int(self.sizes[i]), self.room)
             lines.append(self.texts.ids(start, stop))
             if self.labels.set.of == "word":
                 marks.append(self.labels.of_tokens(start, stop))
-        rows = passages(lines, self.end, signs=(self.before, self.behind), marks=marks or None)
-        if marks:
-            return rows
-        labels = torch.tensor([self.labels.of_text(int(i)) for i in chosen])
-        return Passages(rows.ids, rows.seen, labels=labels)
+        rows = passages(lines, self.end, signs=self.signs, marks=marks or None)
+        return rows if marks else replace(rows, labels=self._labels(chosen))
+
+    def _labels(self, chosen: np.ndarray) -> torch.Tensor:
+        return torch.tensor([self.labels.of_text(int(i)) for i in chosen])
+
+
+def fitted(a: np.ndarray, b: np.ndarray, room: int) -> tuple[np.ndarray, np.ndarray]:
+    """The beginnings of two texts that have `room` tokens together: the longer one is cut until
+    they fit (Devlin et al. 2019, as their code does it)."""
+    first = min(len(a), max(room - len(b), room - room // 2))
+    return a[:first], b[: room - first]
 
 
 def passages(
     lines: Sequence[np.ndarray],
     end: int,
     *,
-    signs: tuple[Sequence[int], Sequence[int]] = ((), ()),
+    signs: Signs = ((), ()),
     marks: Sequence[np.ndarray] | None = None,
 ) -> Passages:
     """Rows of ids, padded on the right with END.
@@ -146,16 +127,37 @@ def passages(
         marks: a target for each of the ids.
     """
     before, behind = (np.array(part, np.int64) for part in signs)
-    whole = [np.concatenate([before, line, behind]) for line in lines]
-    width = max(1, *(len(line) for line in whole))
-    ids = np.full((len(whole), width), end, np.int64)
-    targets = np.full_like(ids, IGNORE)
-    for b, line in enumerate(whole):
+    rows = padded([np.concatenate([before, line, behind]) for line in lines], end)
+    if marks is None:
+        return rows
+    targets = np.full(rows.ids.shape, IGNORE, np.int64)
+    for b, (line, mark) in enumerate(zip(lines, marks, strict=True)):
+        targets[b, len(before) : len(before) + len(line)] = mark
+    return replace(rows, targets=torch.from_numpy(targets))
+
+
+def paired(pairs: Sequence[tuple[np.ndarray, np.ndarray]], end: int, signs: Signs) -> Passages:
+    """Rows of two texts each: signs, the first, signs, the second, signs. What belongs to the
+    second, and the signs behind it, is part 1.
+
+    Args:
+        pairs: ids of both texts of each row.
+        end: id of END, which fills short rows.
+        signs: ids before the first, and those behind each of the two.
+    """
+    before, behind = (np.array(part, np.int64) for part in signs)
+    rows = padded([np.concatenate([before, a, behind, b, behind]) for a, b in pairs], end)
+    firsts = np.array([len(before) + len(a) + len(behind) for a, _ in pairs])[:, None]
+    parts = torch.from_numpy(np.arange(rows.context) >= firsts) & rows.seen
+    return replace(rows, parts=parts.long())
+
+
+def padded(lines: Sequence[np.ndarray], end: int) -> Passages:
+    """Rows of these ids, END behind the shorter ones."""
+    sizes = np.array([len(line) for line in lines])
+    width = max(1, int(sizes.max()))
+    ids = np.full((len(lines), width), end, np.int64)
+    for b, line in enumerate(lines):
         ids[b, : len(line)] = line
-        if marks is not None:
-            targets[b, len(before) : len(line) - len(behind)] = marks[b]
-    sizes = np.array([len(line) for line in whole])
     seen = torch.from_numpy(np.arange(width) < sizes[:, None])
-    return Passages(
-        torch.from_numpy(ids), seen, targets=None if marks is None else torch.from_numpy(targets)
-    )
+    return Passages(torch.from_numpy(ids), seen)

@@ -47,6 +47,8 @@ class LabelSet:
     han_apart: bool = False
     """Whether each Chinese character was a word of its own in the text that was labelled, so that
     Chinese text is to be cut in this way."""
+    pairs: bool = False
+    """Whether a label is given to two texts together."""
 
     def save(self, folder: Path, counts: Mapping[str, Mapping[str, int]]) -> None:
         """Write labels.json.
@@ -59,6 +61,7 @@ class LabelSet:
             "format": FORMAT,
             "of": self.of,
             "han_apart": self.han_apart,
+            "pairs": self.pairs,
             "names": self.names,
             "counts": counts,
         }
@@ -71,8 +74,12 @@ def open_label_set(folder: str | Path) -> LabelSet:
     Raises:
         DataError: there are none, or the file is not what was written.
     """
-    tree = _tree(Path(folder))
-    return LabelSet(tuple(tree["names"]), tree["of"], tree["han_apart"])
+    return _label_set(_tree(Path(folder)))
+
+
+def _label_set(tree: Mapping[str, Any]) -> LabelSet:
+    pairs = tree.get("pairs", False)
+    return LabelSet(tuple(tree["names"]), tree["of"], tree["han_apart"], pairs)
 
 
 class Labels:
@@ -80,7 +87,7 @@ class Labels:
 
     def __init__(self, folder: Path, split: str, texts: Shards):
         tree = _tree(folder)
-        self.set = LabelSet(tuple(tree["names"]), tree["of"], tree["han_apart"])
+        self.set = _label_set(tree)
         self.counts: dict[str, int] = tree["counts"].get(split, {})
         """Label -> how often it occurs in this split."""
         path = folder / f"{split}.labels.bin"
@@ -133,7 +140,7 @@ def write_labels(
     """
     met: dict[str, int] = {}
     splits: dict[str, _Split] = {}
-    texts, han_apart, han = 0, True, False
+    texts, han_apart, han, pairs = 0, True, False, False
     for split, document in documents:
         label = document.meta.get("label")
         if label is None:
@@ -143,6 +150,7 @@ def write_labels(
             )
         kept = splits.setdefault(split, _Split())
         texts += 1
+        pairs = "second" in document.meta
         if of == "text":
             number = met.setdefault(regular(label), len(met))
             kept.numbers.append(np.array([number], "<i4"))
@@ -162,7 +170,7 @@ def write_labels(
             han_apart = han_apart and not any(_HAN_WORD.search(word) for word in words)
     _refuse_odd(list(met), of, texts)
     names = sorted(met, key=_place)
-    labels = LabelSet(tuple(names), of, han and han_apart)
+    labels = LabelSet(tuple(names), of, han and han_apart, pairs)
     order = np.empty(len(names), "<i4")
     order[[met[name] for name in names]] = np.arange(len(names))
     for split, kept in splits.items():
@@ -234,6 +242,7 @@ def _tree(folder: Path) -> dict[str, Any]:
         and all(isinstance(name, str) for name in names)
         and tree.get("of") in get_args(Of)
         and isinstance(tree.get("han_apart"), bool)
+        and isinstance(tree.get("pairs", False), bool)
         and isinstance(counts, dict)
         and all(isinstance(count, dict) for count in counts.values())
     )

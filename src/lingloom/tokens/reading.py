@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from .answers import Answers
 from .batch import Rows
 from .labels import Labels
 from .shards import Shards
@@ -19,6 +20,11 @@ class Reading:
     """The text that belongs to each text, in the same order, where text.target_field names one."""
     labels: Labels | None = None
     """What each text is, or each of its words, where an objective learns to tell."""
+    seconds: Shards | None = None
+    """The second text that is read with each text, in the same order, where text.second_field names
+    one."""
+    answers: Answers | None = None
+    """Where the answer to each text, which is a question, stands in its second one."""
 
 
 class Order(Protocol):

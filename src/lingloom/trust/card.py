@@ -40,6 +40,11 @@ USES = {
         "It gives each word of a text like those it was trained on one of its labels.",
         "它为与训练数据相似的文本中的每个词标注标签。",
     ),
+    "answer": (
+        "question-answering",
+        "It finds the answer to a question in a passage like those it was trained on.",
+        "它在与训练数据相似的段落中找出问题的答案。",
+    ),
     "translate": (
         "text2text-generation",
         "It writes for a text what stood beside those it was trained on, such as a translation.",
@@ -55,8 +60,8 @@ USES = {
 """Task -> how model hubs call it, and what it is for in two languages."""
 
 
-TELLS = ("classify", "tag")
-"""Tasks whose answers are labels: such a model writes nothing."""
+TELLS = ("answer", "classify", "tag")
+"""Tasks whose answers are labels or places in a text: such a model writes nothing."""
 _FORETELLS = (
     "It foretells what text looks like, not what is true; fluent statements may be false.",
     "它预测文本的样子，而非事实；通顺的句子也可能是错的。",
@@ -70,6 +75,11 @@ _MUST_TELL = (
     "It gives a label to whatever it reads, also where none fits, and its probabilities were not "
     "checked against how often it is right.",
     "无论读到什么它都会给出标签，即使没有一个合适；它给出的概率未经校准检验。",
+)
+_MUST_FIND = (
+    "It may find an answer in a passage that holds none, and what it finds is what the passage "
+    "says, true or not; its probabilities were not checked against how often it is right.",
+    "段落中没有答案时，它也可能给出一个；它给出的是段落的说法，不论真假；它给出的概率未经校准检验。",
 )
 _LEANS = (
     "It may go by what happened to stand beside a label in its sources, their biases included. It "
@@ -172,7 +182,8 @@ def _sources(data: DataFacts) -> Iterator[tuple[str, str]]:
 
 def _limits(data: ReportData) -> Iterator[tuple[str, str]]:
     tells = data.model.task in TELLS
-    yield _MUST_TELL if tells else _FORETELLS
+    finds = data.model.task == "answer"
+    yield _MUST_FIND if finds else _MUST_TELL if tells else _FORETELLS
     yield from _reach(data.model)
     yield from _repeats(data.model)
     yield from _tongues(data.data.languages)

@@ -1,4 +1,4 @@
-"""`lingloom ask RUN "text"`: what the model has learnt is done to a text.
+"""`lingloom ask RUN "text" ["second text"]`: what the model has learnt is done to a text.
 
 A model that goes on from texts goes on from it, one that translates translates it: what a model
 can be asked follows from what it was trained for (`tasks/kinds.py`).
@@ -8,19 +8,24 @@ import sys
 from importlib import import_module
 
 from ..errors import DataError
-from .asks.keys import AskSettings
+from .asks.keys import AskSettings, need_one_text
 from .console import read_words
+
+READ_TWO = ("answer", "classify")
+"""Tasks that may be of two texts at once, the second of which is the last word."""
 
 
 def run(arguments: list[str]) -> int:
     """Print the answer; the exit code."""
-    words = read_words("ask", arguments, needs=1, takes=2, schema=AskSettings, free=True)
+    words = read_words("ask", arguments, needs=1, takes=3, schema=AskSettings, free=True)
     if words is None:
         return 0
     from ..api import load
 
     model = load(words.names[0])
     text = words.names[1] if len(words.names) > 1 else _standard_input()
+    if model.task not in READ_TWO:
+        need_one_text(words)
     import_module(f"{__package__}.asks.{model.task}").run(model, text, words)
     return 0
 

@@ -151,10 +151,9 @@ def _batch(run: RunFolder, settings: ShowSettings, as_json: bool) -> None:
                 print(f"{name}: {row[f'{name}_text']}")
         if "text" in row:
             print(row["text"])
-        if "hidden" in row:
-            print(f"hidden: {' '.join(row['hidden'])}")
-        if "told" in row:
-            print(f"label: {' '.join(row['told'])}")
+        for name, words in (("hidden", "hidden"), ("answer", "answer"), ("told", "label")):
+            if name in row:
+                print(f"{words}: {' '.join(row[name])}")
 
 
 def _told(labels: "LabelSet | None", held: dict[str, Any]) -> dict[str, list[str]]:
@@ -176,6 +175,11 @@ def _texts(tokenizer: Tokenizer, held: dict[str, list[int]]) -> dict[str, Any]:
         text = [t for t, seen in zip(held["ids"], held["seen"], strict=True) if seen]
         hidden = [tokenizer.token_of(t) for t in held["targets"] if t != IGNORE]
         return {"text": _spelt(tokenizer, text), "hidden": hidden}
+    if "ends" in held:
+        text = [t for t, seen in zip(held["ids"], held["seen"], strict=True) if seen]
+        first, last = held["ends"]
+        answer = _spelt(tokenizer, text[first : last + 1]) if last else "(not in this window)"
+        return {"text": _spelt(tokenizer, text), "answer": [answer]}
     if "source" not in held:
         return {"text": _spelt(tokenizer, held["ids"])}
     source = [t for t, seen in zip(held["source"], held["source_seen"], strict=True) if seen]

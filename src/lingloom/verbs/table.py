@@ -10,7 +10,10 @@ VERBS = {
     ),
     "train": ("RECIPE|RUN [key=value ...]", "a new run, or go on with a stopped one · 训练或续训"),
     "ladder": ("CORPUS... [key=value ...]", "every family on one text, side by side · 阶梯"),
-    "ask": ('RUN "text" [key=value ...]', "go on from a text, or what else was learnt · 提问"),
+    "ask": (
+        'RUN "text" ["second text"] [key=value ...]',
+        "go on from a text, or what else was learnt · 提问",
+    ),
     "nearest": ("RUN WORDS... [key=value ...]", "words near a word, or a sum of words · 近词"),
     "measure": ("RUN [key=value ...]", "perplexity and bits per byte of any text · 评测"),
     "show": ("RUN|CORPUS [VIEW] [key=value ...]", "what the model saw, what was dropped · 查看"),

@@ -11,6 +11,7 @@ from .follow import Follower, stopping
 EXAMPLES = {
     "generate": ('"The "', '"我"'),
     "fill_gaps": ('"the ___ of"', '"我___你"'),
+    "answer": ('"A question?" "A passage."', '"问题？" "段落。"'),
     "fill": ('"the [MASK] of"', '"我[MASK]你"'),
 }
 """Task -> what the model may be asked, in two languages."""

@@ -12,6 +12,7 @@ _CLASSES = {
     "next_sentence": "BertForPreTraining",
     "classify": "BertForSequenceClassification",
     "tag": "BertForTokenClassification",
+    "span": "BertForQuestionAnswering",
     "pooled": "BertModel",
     "none": "BertModel",
 }
@@ -45,6 +46,8 @@ def _pieces(s: BertSettings) -> Iterator[Piece]:
         yield from _linear("follows", "cls.seq_relationship", C, 2)
     if s.head in ("classify", "tag"):
         yield from _linear("classifier", "classifier", C, s.labels)
+    if s.head == "span":
+        yield from _linear("ends", "qa_outputs", C, 2)
 
 
 def _linear(ours: str, theirs: str, inputs: int, outputs: int) -> Iterator[Piece]:
@@ -121,6 +124,6 @@ BERT = Family(
     settings=_settings,
     # of a file with more above the blocks than its class uses, the rest is left, as by transformers
     ignored=r"embeddings\.position_ids|cls\..*|pooler\..*",
-    bare=r"cls\.|classifier\.",
+    bare=r"cls\.|classifier\.|qa_outputs\.",
     older={"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"},
 )

@@ -25,6 +25,7 @@ JUDGES = {
     "next_token": "language",
     "tag": "told",
     "pairs": "pairs",
+    "span": "answers",
     "skip_gram": "word_vectors",
     "span_corruption": "span_corruption",
 }

@@ -23,7 +23,7 @@ from ...train.objectives.objective import objective_of
 from ...train.objectives.pairs import PairsSettings
 from ...trust.facts import Sample
 from ..events import Event
-from ..prepare import TARGETS, Data, with_targets
+from ..prepare import TARGETS, Data, with_beside
 from .judge import Evaluate, objective_loss, pinned
 
 SAMPLES = 6
@@ -52,7 +52,7 @@ def scores_of_text(
 ) -> list[Score]:
     """Scores on other texts, which have their targets with them."""
     with TemporaryDirectory() as folder:
-        both = with_targets(("given", document) for document in documents)
+        both = with_beside(("given", document) for document in documents)
         for _ in write_shards(both, data.tokenizer, Path(folder)):
             pass
         texts, targets = (

@@ -17,9 +17,10 @@ from .labelled import LabelledSettings
 
 
 class ClassifySettings(LabelledSettings):
-    """Tell what each text is."""
+    """Tell what each text is, or each pair of texts (text.second_field)."""
 
     labels_of: ClassVar = "text"
+    seconds: ClassVar = "may"
     kind: Literal["classify"] = "classify"
 
     def loss(

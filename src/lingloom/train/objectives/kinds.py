@@ -2,6 +2,7 @@
 
 OBJECTIVES = {
     "classify": "train.objectives.classify:ClassifySettings",
+    "span": "train.objectives.span:SpanSettings",
     "tag": "train.objectives.tag:TagSettings",
     "pairs": "train.objectives.pairs:PairsSettings",
     "masked_token": "train.objectives.masked_token:MaskedTokenSettings",

@@ -34,6 +34,12 @@ class ObjectiveSettings(Settings):
     learns_targets: ClassVar[bool] = False
     """Whether it learns from the targets of texts."""
 
+    seconds: ClassVar[Literal["never", "may", "must"]] = "never"
+    """Whether it reads a second text beside each."""
+
+    learns_answers: ClassVar[bool] = False
+    """Whether it learns where answers stand in these."""
+
     fills: ClassVar[bool] = True
     """Whether rows fill the model's context, however long texts are."""
 
@@ -143,6 +149,44 @@ def need_targets_in(text: TextSettings, objective: ObjectiveSettings) -> None:
         raise RecipeError(
             f"text.target_field: objective {kind} reads no targets; leave text.target_field "
             f"'{text.target_field}' out, or choose a model or train.objective.kind that writes them"
+        )
+
+
+def need_seconds_in(text: TextSettings, objective: ObjectiveSettings, model: ModelSettings) -> None:
+    """Refuse to read two texts at once where one of them is missing, or where `model` or what it
+    learns knows one text only; and the same of answers.
+
+    Raises:
+        RecipeError: one of these.
+    """
+    kind, field = objective.kind, text.second_field  # type: ignore[attr-defined]
+    if objective.seconds == "must" and not field:
+        raise RecipeError(
+            f"text.second_field: objective {kind} finds the answers to questions in passages, and "
+            "no field of passages is named; set text.field to the one that holds questions, "
+            "text.second_field to that of passages, and text.answer_field to that of answers"
+        )
+    if field and objective.seconds == "never":
+        instead = "; targets are named as text.target_field" if objective.learns_targets else ""
+        raise RecipeError(
+            f"text.second_field: objective {kind} reads one text at a time; leave "
+            f"text.second_field '{field}' out, or choose an objective that reads two, span or "
+            f"classify{instead}"
+        )
+    if field and not model.reads_pairs:
+        raise RecipeError(
+            f"text.second_field: this {model.kind} cannot tell two texts apart; leave "  # type: ignore[attr-defined]
+            f"text.second_field '{field}' out, or set model.kind=bert with parts of 2 or more"
+        )
+    if objective.learns_answers and not text.answer_field:
+        raise RecipeError(
+            f"text.answer_field: objective {kind} learns where answers stand, and no field is "
+            "named; set text.answer_field to the one that holds them"
+        )
+    if text.answer_field and not objective.learns_answers:
+        raise RecipeError(
+            f"text.answer_field: objective {kind} learns no answers; leave text.answer_field "
+            f"'{text.answer_field}' out, or choose train.objective.kind span"
         )
 
 

@@ -1,9 +1,9 @@
-"""The model says what a text is."""
+"""The model says what a text is, or two texts together."""
 
 from typing import TYPE_CHECKING
 
 from ..console import Words, answer, story
-from .keys import need_no_decode
+from .keys import need_no_decode, need_one_text, second_text
 
 if TYPE_CHECKING:
     from ...api import Model
@@ -15,9 +15,15 @@ SHOWN = 5
 def run(model: "Model", text: str, words: Words) -> None:
     """Print the likeliest label of `text`, and how likely it and others are."""
     need_no_decode(words.overrides)
-    (found,) = model.classified([text])
+    told: str | tuple[str, str] = text
+    if model.labels.pairs:
+        told = text, second_text(words, 'lingloom ask RUN "one text" "the other"')
+    else:
+        need_one_text(words)
+    (found,) = model.classified([told])
     if words.json:
-        answer({"text": text, "label": found.label, "chances": found.chances})
+        second = {} if isinstance(told, str) else {"second": told[1]}
+        answer({"text": text, **second, "label": found.label, "chances": found.chances})
         return
     print(found.label)
     some = list(found.chances.items())[: SHOWN + 1]

@@ -1,12 +1,14 @@
 """The keys of `lingloom ask`, and what those of a run's recipe are."""
 
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ...errors import RecipeError
+from ...errors import DataError, RecipeError
 from ...loading import COMMAND_LINE
 from ...models.decode import DecodeSettings
 from ...settings import Settings
+from ..console import Words
 
 if TYPE_CHECKING:
     from ...api import Model
@@ -25,6 +27,36 @@ def decode_of(model: "Model", overrides: Sequence[str]) -> DecodeSettings:
 
     tree = {"decode": model.decode.model_dump(mode="json")}
     return load(AskSettings, tree, list(overrides)).decode
+
+
+def second_text(words: Words, usage: str) -> str:
+    """The second text of a model that reads two: the last of the words, or standard input.
+
+    Args:
+        words: as they were read.
+        usage: how to ask such a model.
+
+    Raises:
+        DataError: there is no second text, or not even a first.
+    """
+    if len(words.names) > 2:
+        return words.names[2]
+    if len(words.names) < 2 or sys.stdin.isatty():
+        raise DataError(f"this model reads two texts at once; write both, as in: {usage}")
+    return sys.stdin.read().rstrip("\n")
+
+
+def need_one_text(words: Words) -> None:
+    """Refuse a second text for a model that reads one.
+
+    Raises:
+        RecipeError: there is one.
+    """
+    if len(words.names) > 2:
+        raise RecipeError(
+            f"'{words.names[2]}' ({COMMAND_LINE}): this model reads one text at a time; leave the "
+            "second out, or put quotes around all of the text"
+        )
 
 
 def need_no_decode(overrides: Sequence[str]) -> None:
