@@ -1,13 +1,15 @@
 """Main text of HTML pages: ours beside trafilatura, in turns, and how alike the two texts are.
 
-    python benchmarks/html_text.py FOLDER... --pages 200 --rounds 3
+    python benchmarks/html_text.py FOLDER... --pages 200 --rounds 3 [--truth ground-truth.json]
 
 Needs trafilatura, which is no dependency. Pages are an even sample of all *.html below the folders;
 likeness is the F1 of the bags of tokens (words, Chinese characters) of a page, averaged over pages
-on which trafilatura finds a text.
+on which trafilatura finds a text. With the true texts of pages, {name: {"articleBody": text}} as in
+Scrapinghub's article extraction benchmark, both are measured against these too.
 """
 
 import argparse
+import json
 import logging
 import re
 import statistics
@@ -22,10 +24,15 @@ from lingloom.text.html import decoded_page, encoding_of, extractor
 TOKEN = re.compile(r"[\u4e00-\u9fff]|[^\W_]+")
 
 
-def f1(a: str, b: str) -> float:
-    left, right = Counter(TOKEN.findall(a)), Counter(TOKEN.findall(b))
+def overlap(found: str, true: str) -> tuple[float, float, float]:
+    """Precision, recall and F1 of the bags of tokens."""
+    left, right = Counter(TOKEN.findall(found)), Counter(TOKEN.findall(true))
     both = sum((left & right).values())
-    return 2 * both / max(1, left.total() + right.total())
+    return (
+        both / max(1, left.total()),
+        both / max(1, right.total()),
+        2 * both / max(1, left.total() + right.total()),
+    )
 
 
 def main() -> None:
@@ -35,11 +42,13 @@ def main() -> None:
     parser.add_argument("folder", nargs="+", type=Path)
     parser.add_argument("--pages", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--truth", type=Path, help="JSON with the true texts of the pages")
     args = parser.parse_args()
     logging.disable()
     found = sorted(p for folder in args.folder for p in folder.rglob("*.html") if p.is_file())
     found = [p for p in found if 2000 < p.stat().st_size < 2_000_000]
-    raws = [p.read_bytes() for p in found[:: max(1, len(found) // args.pages)][: args.pages]]
+    found = found[:: max(1, len(found) // args.pages)][: args.pages]
+    raws = [p.read_bytes() for p in found]
     size = sum(map(len, raws))
     main_text = extractor()
     ours_s, theirs_s = [], []
@@ -51,7 +60,7 @@ def main() -> None:
         ours_s.append(middle - start)
         theirs_s.append(time.perf_counter() - middle)
     ratios = sorted(t / o for t, o in zip(theirs_s, ours_s, strict=True))
-    alike = [f1(a, b) for a, b in zip(ours, theirs, strict=True) if b]
+    alike = [overlap(a, b)[2] for a, b in zip(ours, theirs, strict=True) if b]
     print(f"{len(raws)} pages, {size / 1e6:.1f} MB; trafilatura {trafilatura.__version__}")
     print(f"  ours        {size / 1e6 / statistics.median(ours_s):7.2f} MB/s")
     print(f"  trafilatura {size / 1e6 / statistics.median(theirs_s):7.2f} MB/s")
@@ -62,6 +71,13 @@ def main() -> None:
         f"  token F1 mean {statistics.mean(alike):.3f}, median {statistics.median(alike):.3f} on "
         f"{len(alike)} pages; pages with text: ours {sum(map(bool, ours))}, theirs {len(alike)}"
     )
+    if args.truth:
+        known = json.loads(args.truth.read_text("utf-8"))
+        true = [known[page.stem]["articleBody"] for page in found]
+        for who, texts in (("ours", ours), ("trafilatura", theirs)):
+            scores = zip(*(overlap(a, b) for a, b in zip(texts, true, strict=True)), strict=True)
+            precision, recall, f1 = map(statistics.mean, scores)
+            print(f"  {who:11} precision {precision:.3f}, recall {recall:.3f}, F1 {f1:.3f}")
 
 
 def text_of(main_text, raw: bytes) -> str:  # type: ignore[no-untyped-def]

@@ -2,8 +2,6 @@
 
    The kernels over texts take (data, offsets, texts): UTF-8 bytes end to end and texts + 1 places in
    them, and write one byte of flags for each. What the flags mean is told in text/needs.py. */
-#include <string.h>
-
 #include "utf8.h"
 
 enum { CONTROL = 1, FORM = 2, BLANKS = 4, MANGLED = 8 };
@@ -142,78 +140,4 @@ void lingloom_text_personal(const uint8_t *data, const int64_t *offsets, int64_t
         }
         out[i] = found;
     }
-}
-
-/* ------------------------------------------------------------------------- nested elements */
-
-/* A name of elements, and how many of that name are open. */
-typedef struct {
-    const uint8_t *name;
-    int64_t size, open;
-    uint64_t hash;
-    int lone;
-} Element;
-
-enum { NAMES = 512 }; /* names whose ends are known */
-enum { ELEMENTS = 4 * NAMES };
-
-static inline uint8_t lower(uint8_t c) { return (uint8_t)(c - 'A') < 26 ? c | 32 : c; }
-
-/* Whether an element of this name needs no end, or ends where the next one begins. */
-static int lone_element(const uint8_t *name, int64_t size) {
-    static const char names[][8] = {"area",   "base", "br", "col", "embed", "hr",     "img", "input", "link",
-                                    "meta",   "source", "track", "wbr", "p", "li",     "dt",  "dd",    "option",
-                                    "tr",     "td",   "th", "thead", "tbody", "tfoot", "colgroup"};
-    char wanted[8] = {0};
-    if (size > (int64_t)sizeof wanted || memchr(name, 0, (size_t)size)) return 0;
-    for (int64_t i = 0; i < size; i++) wanted[i] = (char)lower(name[i]);
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (!memcmp(wanted, names[i], sizeof wanted)) return 1;
-    return 0;
-}
-
-/* The slot of a name, in any case of its letters; an empty one where it is not there. */
-static Element *slot_of_name(Element *elements, const uint8_t *name, int64_t size, uint64_t hash) {
-    for (uint64_t place = hash >> 32;; place++) {
-        Element *slot = &elements[place % ELEMENTS];
-        if (!slot->name) return slot;
-        if (slot->hash != hash || slot->size != size) continue;
-        int64_t same = 0;
-        while (same < size && lower(slot->name[same]) == lower(name[same])) same++;
-        if (same == size) return slot;
-    }
-}
-
-static inline int in_name(uint8_t c) {
-    return c != ' ' && c != '\t' && c != '\n' && c != '\f' && c != '\r' && c != '/' && c != '>';
-}
-
-/* How deep the elements of a page are nested at most, those that need no end left out. An end counts
-   where an element of its name is open, and where the name is one of the page's first NAMES. */
-int64_t lingloom_html_depth(const uint8_t *page, int64_t size) {
-    Element elements[ELEMENTS];
-    int64_t depth = 0, deepest = 0, names = 0;
-    const uint8_t *at = page, *end = page + size;
-    memset(elements, 0, sizeof elements);
-    while (at < end && (at = memchr(at, '<', (size_t)(end - at)))) {
-        int closes = end - at > 1 && at[1] == '/';
-        const uint8_t *name = at + 1 + closes;
-        at++;
-        if (name >= end || !is_letter(*name)) continue;
-        uint64_t hash = 0;
-        for (at = name; at < end && in_name(*at); at++) hash = (hash ^ lower(*at)) * 0x9E3779B97F4A7C15u;
-        Element *slot = slot_of_name(elements, name, at - name, hash), unknown = {0};
-        if (!slot->name && !closes) {
-            int lone = lone_element(name, at - name);
-            if (!lone && names == NAMES) slot = &unknown;
-            *slot = (Element){name, at - name, 0, hash, lone};
-            names += !lone && slot != &unknown;
-        }
-        if (slot->lone) continue;
-        if (closes && !slot->open) continue;
-        slot->open += closes ? -1 : 1;
-        depth += closes ? -1 : 1;
-        if (depth > deepest) deepest = depth;
-    }
-    return deepest;
 }

