@@ -19,7 +19,7 @@ from pathlib import Path
 
 import trafilatura
 
-from lingloom.text.html import decoded_page, encoding_of, extractor
+from lingloom.text.html import decoded_page, extractor
 
 TOKEN = re.compile(r"[\u4e00-\u9fff]|[^\W_]+")
 
@@ -82,7 +82,7 @@ def main() -> None:
 
 def text_of(main_text, raw: bytes) -> str:  # type: ignore[no-untyped-def]
     try:
-        return main_text(decoded_page(raw, encoding_of(raw))).text
+        return main_text(decoded_page(raw)[0]).text
     except ValueError:
         return ""
 

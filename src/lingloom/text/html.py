@@ -87,9 +87,9 @@ def html(pieces: Iterator[bytes], source: Source, encoding: str) -> Described:
             source.set_aside(0, f"page of more than {PAGE_BYTES} bytes", parts[0])
             return
     raw = b"".join(parts)
-    codec = encoding_of(raw) if encoding == "auto" else encoding
     try:
-        page = main_text(decoded_page(raw, codec))
+        content, codec = decoded_page(raw, encoding)
+        page = main_text(content)
     except ValueError as error:
         source.set_aside(0, str(error), raw)
         return
@@ -151,25 +151,36 @@ def _paragraph_chars(element: "Element") -> int:
     return sum(len(paragraph.text) for paragraph in element.select("p:not(p p)"))
 
 
-def decoded_page(raw: bytes, codec: str) -> str:
-    """The characters of a page; one bad byte in a thousand is let pass, as U+FFFD.
+def decoded_page(raw: bytes, encoding: str = "auto", told: str = "") -> tuple[str, str]:
+    """The characters of a page, and the codec; one bad byte in a thousand is let pass, as U+FFFD.
+
+    Args:
+        raw: the page.
+        encoding: 'auto', or a codec.
+        told: what the server called it.
 
     Raises:
         ValueError: it is no text, or not in this encoding.
     """
+    if encoding in ("auto", "utf-8") and b"\0" not in raw and _looks_like_utf_8(raw):
+        try:
+            return raw.decode().removeprefix("\ufeff"), "utf-8"  # no closer look is needed
+        except UnicodeDecodeError:
+            pass
+    codec = encoding_of(raw, told) if encoding == "auto" else encoding
     if codec == "binary":
         raise ValueError("not text")
-    try:
-        return raw.decode(codec).removeprefix("\ufeff")
-    except UnicodeDecodeError:
-        pass
     content = raw.decode(codec, "replace")
     bad = content.count("\ufffd")
     if bad and codec == "utf-8":
         bad -= raw.count("\ufffd".encode())  # those were in the page
     if bad > max(1, _MOST_BAD_FRAC * len(content)):
         raise ValueError(f"not {codec} text ({bad} places cannot be decoded)")
-    return content.removeprefix("\ufeff")
+    return content.removeprefix("\ufeff"), codec
+
+
+def _looks_like_utf_8(raw: bytes) -> bool:
+    return recognise(raw[:_START_BYTES]).encoding == "utf-8"
 
 
 def encoding_of(raw: bytes, told: str = "") -> str:
@@ -180,8 +191,6 @@ def encoding_of(raw: bytes, told: str = "") -> str:
         raw: the page.
         told: what the server called it.
     """
-    if _is_plainly_utf_8(raw):
-        return "utf-8"
     guess = recognise(raw[:SAMPLE_BYTES])
     if guess.mark_bytes or guess.encoding in ("utf-8", "utf-16-le", "utf-16-be", "binary"):
         return guess.encoding
@@ -191,17 +200,6 @@ def encoding_of(raw: bytes, told: str = "") -> str:
         if codec and raw.decode(codec, "replace").count("\ufffd") <= _MOST_BAD_FRAC * len(raw):
             return codec
     return guess.encoding
-
-
-def _is_plainly_utf_8(raw: bytes) -> bool:
-    """Whether no closer look is needed, which takes several times as long."""
-    if b"\0" in raw or recognise(raw[:_START_BYTES]).encoding != "utf-8":
-        return False
-    try:
-        raw.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _codec(name: str) -> str | None:

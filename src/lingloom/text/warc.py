@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from typing import Any, BinaryIO
 
 from ..errors import MissingError
-from .html import PAGE_BYTES, Described, Page, decoded_page, encoding_of, extractor
+from .html import PAGE_BYTES, Described, Page, decoded_page, extractor
 from .setaside import Source
 
 _MARKS = {b"\x1f\x8b": b"\x1f\x8b\x08", b"\x28\xb5": b"\x28\xb5\x2f\xfd"}
@@ -48,8 +48,7 @@ def warc(file: BinaryIO, source: Source) -> Described:
             kind = _text_type(record)
             body = _body(record)
             source.report.bytes += len(body)
-            codec = encoding_of(body, record.http_charset or "")
-            content = decoded_page(body, codec)
+            content, codec = decoded_page(body, told=record.http_charset or "")
             page = Page(content, "") if kind == "text/plain" else main_text(content)
         except (OSError, ValueError) as error:
             source.set_aside(number, f"{error}; record at byte {where}", body)
