@@ -249,6 +249,29 @@ def test_every_view_of_a_corpus_is_shown(here, capsys):
         json.loads(capsys.readouterr().out)
 
 
+def test_languages_are_shown_by_source_and_of_all_and_older_corpora_have_none(here, capsys):
+    (here / "raw").mkdir()
+    hangul = "나무 아래에 앉은 사람은 오래된 책을 읽으며 바람 소리를 들었다"
+    for name, line in (("a", hangul), ("b", "ο άνθρωπος κάθεται κάτω από το δέντρο και διαβάζει")):
+        lines = "\n".join(f"{line} {i}{'.' * i}" for i in range(3 if name == "a" else 1))
+        (here / f"raw/{name}.txt").write_text(lines, "utf-8")
+    words = ["filters=[{kind: language, keep: [ko, el]}]", "weights={}"]
+    words += ["dedup.audit=false", "dedup.near=false", "split={validation_frac: 0, test_frac: 0}"]
+    made("text.read=raw", *words, "out=c")
+    assert main(["show", "c", "sources"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in said if "ko" in line or "el" in line] == [
+        *(["ko", "3"], ["el", "1"], ["languages", "kept:", "ko", "3,", "el", "1"])
+    ]
+    assert '<td style="width: 60%">ko<' in (here / "c/report.html").read_text("utf-8")
+    figures = json.loads((here / "c/manifest.json").read_text("utf-8"))
+    for place in (figures, *figures["sources"].values()):
+        del place["languages"]
+    (here / "c/manifest.json").write_text(json.dumps(figures), "utf-8")
+    assert main(["show", "c", "sources"]) == 0
+    assert "ko" not in capsys.readouterr().out
+
+
 def test_the_budget_gives_up_workers_before_it_refuses(here):
     recipe = read_corpus("r.yaml", ["workers=4", "memory=2GB", "shard_mb=64"])
     assert 1 <= budget(recipe).workers < 4

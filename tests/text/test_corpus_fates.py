@@ -12,6 +12,7 @@ from lingloom.text.corpus.executor import Local
 from lingloom.text.corpus.manifest import manifest, put_in_place
 from lingloom.text.corpus.opened import Corpus
 from lingloom.text.corpus.settings import CorpusSettings
+from lingloom.text.filters.language import LanguageSettings
 from lingloom.text.filters.short import ShortSettings
 
 EXACT, NEAR, SHORT = "exact duplicate", "near duplicate", "short: fewer than 100 characters"
@@ -297,3 +298,36 @@ def test_planted_near_duplicates_are_counted_and_change_nothing(tmp_path):
     assert shown["removed"] == {"frac": None, "n": 0}
     assert found[1].manifest["audit"] == {}
     assert found[0].manifest["files"] == found[1].manifest["files"]
+
+
+def greek(seed: int) -> str:
+    draw = random.Random(f"el{seed}")
+    return " ".join("".join(draw.choices("αβγδεζηθικλμνξο", k=6)) for _ in range(40))
+
+
+def test_languages_of_what_is_kept_are_counted_where_a_rule_asks_for_them(tmp_path):
+    hangul = "나무 아래에 앉은 사람은 오래된 책을 읽으며 바람 소리를 들었다. " * 3
+    one = write(tmp_path / "one.jsonl", [*map(greek, range(5)), greek(2), hangul, "1 2 3 4"])
+    two = write(tmp_path / "two.jsonl", [chinese(1), hangul, greek(9)])
+    rules = LanguageSettings(keep=["zh", "el"], min_score=0.5)
+    parts = {"split": ALL_TRAIN, "weights": {"*two*": 3}, "dedup": {"near": False}}
+    figures = made(tmp_path, [one, two], filters=[rules], **parts).manifest
+    sizes = [len(greek(seed).encode()) for seed in (0, 1, 2, 3, 4, 9)]
+    (name,) = {name for name in figures["languages"] if name != "el"}
+    assert name.startswith("zh")
+    assert figures["sources"][one]["languages"] == {"el": [5, sum(sizes[:5])]}
+    chinese_too = [1, len(chinese(1).encode())]
+    assert figures["sources"][two]["languages"] == {"el": [1, sizes[5]], name: chinese_too}
+    assert figures["languages"] == {"el": [6, sum(sizes)], name: chinese_too}
+    assert list(figures["languages"]) == ["el", name]  # the most first
+
+
+def test_rules_for_one_language_count_all_and_no_rule_counts_none(tmp_path):
+    read = write(tmp_path / "one.jsonl", [chinese(1), greek(1), "1 2 3 4"])
+    rules = ShortSettings(min_chars=100, only=["zh"])
+    found = made(tmp_path / "a", read, filters=[rules], split=ALL_TRAIN).manifest["languages"]
+    assert sorted((name.partition("-")[0], n) for name, (n, _) in found.items()) == [
+        *(("el", 1), ("und", 1), ("zh", 1))
+    ]
+    none = made(tmp_path / "b", read, filters=[ShortSettings(min_chars=1)], split=ALL_TRAIN)
+    assert none.manifest["languages"] == {} == none.manifest["sources"][read]["languages"]

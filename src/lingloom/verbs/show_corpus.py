@@ -40,7 +40,8 @@ def dropped(corpus: "Corpus", rows: int, as_json: bool) -> None:
 
 
 def sources(corpus: "Corpus", rows: int, as_json: bool) -> None:
-    """Of each source what came in, what was kept and the chief reason for the rest."""
+    """Of each source what came in, what was kept, in which languages, and the chief reason for the
+    rest."""
     if as_json:
         answer(corpus.manifest["sources"])
         return
@@ -52,6 +53,16 @@ def sources(corpus: "Corpus", rows: int, as_json: bool) -> None:
             f"{source['documents']:>10,} {source['kept']:>10,} "
             f"{bytes_text(source['kept_bytes']):>10}  {name}{why}"
         )
+        if source.get("languages"):  # corpora of earlier versions have none
+            print(f"{'':>32}  {_told(source['languages'])}")
+    if languages := corpus.manifest.get("languages"):
+        print(f"languages kept: {_told(languages)}")
+
+
+def _told(counts: dict[str, list[int]]) -> str:
+    """'en 1,234, zh-Hans 56': documents under each name, the most first."""
+    order = sorted(counts.items(), key=lambda item: -item[1][0])
+    return ", ".join(f"{name} {documents:,}" for name, (documents, _) in order)
 
 
 def duplicates(corpus: "Corpus", rows: int, as_json: bool) -> None:

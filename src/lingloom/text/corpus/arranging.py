@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from ..split import mixed
-from .cleaning import SPLITS, count_reasons, drawn_by
+from .cleaning import SPLITS, counts_of, drawn_by
 from .dropped import write_dropped
 from .duplicates import ROW_BITS
 from .passages import without
@@ -21,7 +21,9 @@ from .reading import SCHEMA
 from .settings import CorpusSettings, plain
 from .work import key_of, mapped, read_array, texts_of, write_batches
 
-PLACED = SCHEMA.append(pa.field("copy", pa.int32())).append(pa.field("order", pa.uint64()))
+PLACED = pa.schema(
+    [*SCHEMA, ("language", pa.large_string()), ("copy", pa.int32()), ("order", pa.uint64())]
+)
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ class ScatterTask:
             "file": f"{self.key}.arrow",
             "documents": int(stays.sum()),
             "bytes": int(texts_of(table).sizes[stays].sum()),
-            "dropped": count_reasons(gone, why),
+            "dropped": counts_of(gone, why),
             "shortened": shortened,
         }
 
@@ -146,7 +148,7 @@ class ScatterTask:
         for start, end in zip(ends, ends[1:], strict=False):
             here = at[start:end]
             columns = [pa.array(copy[here].astype(np.int32)), pa.array(order[here])]
-            taken = table.select(SCHEMA.names).take(pa.array(rows[here]))
+            taken = table.select([*SCHEMA.names, "language"]).take(pa.array(rows[here]))
             yield pa.table([*taken.columns, *columns], PLACED)
 
 

@@ -25,9 +25,17 @@ from .work import key_of, mapped, texts_of, write_arrays, write_batches
 
 _BLANKS = bytes(c for c in range(128) if chr(c).isspace())
 SPLITS = ("validation", "test", "train")
-KEPT = pa.schema([*SCHEMA, ("rank", pa.int64()), ("split", pa.int8()), ("copies", pa.int64())])
-"""Columns of a document that is kept: of a cluster the smallest `rank` stays; `split` counts in
-SPLITS; `copies` are read in an epoch."""
+KEPT = pa.schema(
+    [
+        *SCHEMA,
+        ("language", pa.large_string()),
+        ("rank", pa.int64()),
+        ("split", pa.int8()),
+        ("copies", pa.int64()),
+    ]
+)
+"""Columns of a document that is kept: `language` is null where no rule asked for it; of a cluster
+the smallest `rank` stays; `split` counts in SPLITS; `copies` are read in an epoch."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +73,8 @@ class CleanTask:
             for reason, n in zip(reasons, copies.tolist(), strict=True)
         ]
         keep = np.array([reason is None for reason in reasons], bool)
+        languages = sifted.languages or pa.nulls(len(keep), pa.large_string())
+        table = table.append_column("language", pa.array(languages, pa.large_string()))
         kept, path = table.filter(pa.array(keep)), Path(self.folder, self.key)
         for name, column in (
             ("rank", _ranks(kept, self.dedup)),
@@ -85,8 +95,7 @@ class CleanTask:
                 name: int((sizes * copies[keep])[split[keep] == i].sum())
                 for i, name in enumerate(SPLITS)
             },
-            "by_source": _by_source(kept),
-            "dropped": count_reasons(gone, why),
+            "dropped": counts_of(gone, why),
             "masked": dict(counts),
         }
 
@@ -182,29 +191,16 @@ def _ranks(kept: pa.Table, dedup: DedupSettings) -> np.ndarray:
     return np.array([place[s] << 40 for s in kept["source"].to_pylist()], np.int64) + longest
 
 
-def _by_source(table: pa.Table) -> dict[str, list[int]]:
-    """Source -> [documents, bytes]."""
-    return count_by(table["source"].to_pylist(), texts_of(table).sizes)
-
-
-def count_reasons(table: pa.Table, reasons: list[str]) -> dict[str, dict[str, list[int]]]:
-    """Source -> reason -> [documents, bytes]."""
+def counts_of(table: pa.Table, names: Sequence[str | None]) -> dict[str, dict[str, list[int]]]:
+    """Source -> name -> [documents, bytes], of names such as reasons or languages, one for each
+    document; None counts nowhere."""
     sizes = texts_of(table).sizes.tolist()
     found: dict[str, dict[str, list[int]]] = {}
-    for source, reason, size in zip(table["source"].to_pylist(), reasons, sizes, strict=True):
-        entry = found.setdefault(source, {}).setdefault(reason, [0, 0])
-        entry[0] += 1
-        entry[1] += size
-    return found
-
-
-def count_by(names: list[str], sizes: np.ndarray) -> dict[str, list[int]]:
-    """Name -> [how often, sum of its sizes]."""
-    found: dict[str, list[int]] = {}
-    for name, size in zip(names, sizes.tolist(), strict=True):
-        entry = found.setdefault(name, [0, 0])
-        entry[0] += 1
-        entry[1] += size
+    for source, name, size in zip(table["source"].to_pylist(), names, sizes, strict=True):
+        if name is not None:
+            entry = found.setdefault(source, {}).setdefault(name, [0, 0])
+            entry[0] += 1
+            entry[1] += size
     return found
 
 

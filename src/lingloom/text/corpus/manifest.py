@@ -52,19 +52,19 @@ def manifest(settings: CorpusSettings, work: Path, built: Built) -> dict[str, An
         came_in = figures["documents"] + figures["set_aside"]
         gone = sum(n for n, _ in figures["dropped"].values()) + figures["set_aside"]
         assert came_in == figures["kept"] + gone, (name, figures)
-    dropped: Counter[str] = Counter()
-    dropped_bytes: Counter[str] = Counter()
+    dropped: dict[str, list[int]] = {}
+    languages: dict[str, list[int]] = {}
     for figures in sources.values():
-        for reason, (documents, size) in figures["dropped"].items():
-            dropped[reason] += documents
-            dropped_bytes[reason] += size
+        _add(dropped, figures["dropped"])
+        _add(languages, figures["languages"])
     return {
         "format": FORMAT,
         "recipe": described(settings),
         "documents": sum(f["documents"] for f in sources.values()),
         "set_aside": sum(f["set_aside"] for f in sources.values()),
         "kept": _kept(built),
-        "dropped": {reason: [n, dropped_bytes[reason]] for reason, n in dropped.most_common()},
+        "dropped": _most_first(dropped),
+        "languages": _most_first(languages),
         "stages": _stages(built),
         "sources": sources,
         "inputs": [read["report"] for read in built.read],
@@ -78,8 +78,13 @@ def manifest(settings: CorpusSettings, work: Path, built: Built) -> dict[str, An
     }
 
 
+def _most_first(counts: dict[str, list[int]]) -> dict[str, list[int]]:
+    return dict(sorted(counts.items(), key=lambda item: -item[1][0]))
+
+
 def _sources(built: Built) -> dict[str, dict[str, Any]]:
-    """Source -> what came in, what was kept, what was dropped and why."""
+    """Source -> what came in, what was kept, in which languages where a filter asked for them,
+    what was dropped and why."""
     sources: dict[str, dict[str, Any]] = {}
     for read in built.read:
         report = read["report"]
@@ -89,20 +94,28 @@ def _sources(built: Built) -> dict[str, dict[str, Any]]:
             "bytes": report["bytes"],
             "kept": 0,
             "kept_bytes": 0,
+            "languages": {},
             "dropped": {},
         }
     for file in built.files:
         for name, (documents, size) in file["by_source"].items():
             sources[name]["kept"] += documents
             sources[name]["kept_bytes"] += size
+        for name, languages in file["by_language"].items():
+            _add(sources[name]["languages"], languages)
     for stage in (built.cleaned, built.scattered, built.files):
         for figures in stage:
             for name, reasons in figures["dropped"].items():
-                for reason, (documents, size) in reasons.items():
-                    entry = sources[name]["dropped"].setdefault(reason, [0, 0])
-                    entry[0] += documents
-                    entry[1] += size
+                _add(sources[name]["dropped"], reasons)
     return sources
+
+
+def _add(total: dict[str, list[int]], counts: dict[str, list[int]]) -> None:
+    """Add [documents, bytes] under each name to those in `total`."""
+    for name, (documents, size) in counts.items():
+        entry = total.setdefault(name, [0, 0])
+        entry[0] += documents
+        entry[1] += size
 
 
 def _kept(built: Built) -> dict[str, dict[str, int]]:

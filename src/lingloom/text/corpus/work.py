@@ -22,7 +22,7 @@ from ...errors import DataError, RunError
 from ...runs import make_folder, unwritable, write_whole
 from ..texts import Texts
 
-VERSION = 1
+VERSION = 2
 """Part of every key; raised when a stage begins to answer otherwise."""
 
 

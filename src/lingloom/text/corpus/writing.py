@@ -28,7 +28,7 @@ from ..read import TextSettings, all_places, documents_of
 from ..setaside import FileReport, Source
 from ..texts import Texts
 from .arranging import Layout
-from .cleaning import count_by, count_reasons, length_histogram
+from .cleaning import counts_of, length_histogram
 from .dropped import write_dropped
 from .reading import SCHEMA, Input, fingerprint
 from .settings import CorpusSettings, plain
@@ -131,8 +131,9 @@ class FileTask:
             "lengths": length_histogram(texts_of(single)),
             "copies": kept.num_rows,
             "copies_bytes": int(texts_of(kept).sizes.sum()),
-            "by_source": count_by(single["source"].to_pylist(), texts_of(single).sizes),
-            "dropped": count_reasons(gone, why),
+            "by_source": _by_source(single),
+            "by_language": counts_of(single, single["language"].to_pylist()),
+            "dropped": counts_of(gone, why),
             "benchmarks": hit,
         }
 
@@ -152,6 +153,17 @@ class FileTask:
             reasons[row] = f"overlaps {self.benchmarks[(bits & -bits).bit_length() - 1]}"
         first = table["copy"].to_numpy() == 0
         return reasons, hit_counts(owners[gone & first], self.benchmarks)
+
+
+def _by_source(table: pa.Table) -> dict[str, list[int]]:
+    """Source -> [documents, bytes]."""
+    found: dict[str, list[int]] = {}
+    sizes = texts_of(table).sizes.tolist()
+    for source, size in zip(table["source"].to_pylist(), sizes, strict=True):
+        entry = found.setdefault(source, [0, 0])
+        entry[0] += 1
+        entry[1] += size
+    return found
 
 
 def evaluation_places(rules: DecontaminateSettings) -> list[Place]:

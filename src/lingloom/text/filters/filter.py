@@ -40,6 +40,11 @@ class FilterSettings(Settings):
         """The same rules, their files named so that they are found from every folder."""
         return self
 
+    @property
+    def asks_language(self) -> bool:
+        """Whether the languages of the documents are looked at."""
+        return bool(self.only)
+
     def judge(self, batch: TextBatch) -> Verdicts:
         """Keep or a reason for each document of `batch`, whose texts were edited before."""
         raise NotImplementedError
@@ -52,12 +57,17 @@ class Sifted:
     texts: Texts
     """As edited by the families; of dropped documents too."""
     verdicts: Verdicts
+    languages: list[str] | None
+    """Of each document, where a family asked: as the last that did saw it."""
 
 
 def sift(filters: Sequence[FilterSettings], batch: TextBatch) -> Sifted:
     """Each family in turn edits and judges the documents it is for; the first reason counts."""
     verdicts: Verdicts = [None] * len(batch)
+    languages = None
     for rules in filters:
+        if rules.asks_language:
+            languages = [language for language, _ in batch.languages]
         rows: Sequence[int] = range(len(batch))
         if rules.only:
             rows = [i for i, (lang, _) in enumerate(batch.languages) if is_one_of(lang, rules.only)]
@@ -68,7 +78,7 @@ def sift(filters: Sequence[FilterSettings], batch: TextBatch) -> Sifted:
             chosen = replace(chosen, texts=edited)
         for row, reason in zip(rows, rules.judge(chosen), strict=True):
             verdicts[row] = verdicts[row] or reason
-    return Sifted(batch.texts, verdicts)
+    return Sifted(batch.texts, verdicts, languages)
 
 
 def is_one_of(language: str, wanted: Sequence[str]) -> bool:

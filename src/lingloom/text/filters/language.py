@@ -22,6 +22,10 @@ class LanguageSettings(FilterSettings):
     min_score: Fraction = 0.65
     """How sure one must be."""
 
+    @property
+    def asks_language(self) -> bool:
+        return True
+
     def judge(self, batch: TextBatch) -> Verdicts:
         found = batch.languages
         other = [not is_one_of(language, self.keep) for language, _ in found]
