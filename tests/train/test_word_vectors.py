@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from lingloom.errors import DataError
 from lingloom.models.word2vec import Word2VecSettings
+from lingloom.native.kernels import kernels
 from lingloom.tokens.batch import WordRows
 from lingloom.tokens.huffman import huffman_paths
+from lingloom.train.objectives import around
 from lingloom.train.objectives.cbow import CBOWSettings
 from lingloom.train.objectives.skip_gram import SkipGramSettings
 
@@ -102,3 +105,77 @@ def test_a_row_in_pieces_costs_the_same():
     parts = [settings.loss(model, piece) for piece in rows.split(1)]
     assert count == sum(n for _, n in parts)
     torch.testing.assert_close(whole, sum(loss for loss, _ in parts))
+
+
+def some_rows(vocab, rows, T, drawn, window):
+    """Rows with two documents and padding in the second."""
+    draw = torch.Generator().manual_seed(T)
+    ids = torch.randint(vocab, (rows, T), generator=draw)
+    places = torch.arange(T).repeat(rows, 1)
+    reach = torch.randint(1, window + 1, (rows, T), generator=draw)
+    if rows > 1:
+        places[1, T // 2 :] += window
+        places[1, T - T // 5 :], reach[1, T - T // 5 :] = -1 - window, 0
+    return WordRows(ids, places, reach, torch.randint(vocab, (rows, drawn), generator=draw), read=T)
+
+
+def costs_of(model, rows, window, by_kernel, monkeypatch):
+    for parameter in model.parameters():
+        parameter.grad = None
+    with monkeypatch.context() as patch:
+        patch.setattr(around, "_is_for_kernel", lambda table: by_kernel)
+        loss, pairs = around.around_cost(model, rows, window, 5.0)
+        (2 * loss).backward()
+        with torch.no_grad():
+            again, _ = around.around_cost(model, rows, window, 5.0)
+    assert float(again) == float(loss.detach())
+    return loss.item(), pairs, [p.grad.to_dense().double() for p in model.parameters()]
+
+
+@pytest.mark.skipif(kernels() is None, reason="no compiled kernels")
+@pytest.mark.parametrize(
+    "width, rows, T, drawn, window, size",
+    [
+        (6, 2, 70, 4, 3, 1.0),
+        (100, 3, 90, 64, 5, 0.3),
+        (17, 2, 33, 100, 100, 2.0),  # scores beyond 20, where torch's softplus is the score
+        (32, 1, 1, 1, 1, 1.0),  # nobody to look at
+        (48, 2, 5, 16, 7, 20.0),  # scores beyond 88, where exp overflows
+        (1, 1, 40, 129, 2, 1.0),
+    ],
+)
+def test_the_kernel_and_torch_agree(width, rows, T, drawn, window, size, monkeypatch):
+    torch.manual_seed(0)
+    model = Word2VecSettings(vocab=20, width=width, context=100).build()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.normal_().mul_(size)
+    batch = some_rows(20, rows, T, drawn, window)
+    found = costs_of(model, batch, window, True, monkeypatch)
+    exact = costs_of(model.double(), batch, window, False, monkeypatch)
+    assert found[0] == pytest.approx(exact[0], rel=1e-5) and found[1] == exact[1]
+    for ours, theirs in zip(found[2], exact[2], strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5 * float(theirs.abs().max()))
+
+
+@pytest.mark.skipif(kernels() is None, reason="no compiled kernels")
+@pytest.mark.parametrize("field, bad", [("ids", 20), ("ids", -1), ("chance", 20), ("chance", -9)])
+def test_words_outside_of_the_vocabulary_are_refused_by_the_kernel(field, bad):
+    model, batch = (
+        Word2VecSettings(vocab=20, width=6, context=100).build(),
+        some_rows(20, 1, 9, 3, 2),
+    )
+    getattr(batch, field)[0, 1] = bad
+    with pytest.raises(DataError, match="a word id is outside of 0 to 19"):
+        around.around_cost(model, batch, 2, 5.0)
+
+
+@pytest.mark.skipif(kernels() is None, reason="no compiled kernels")
+def test_a_vector_that_is_not_finite_is_not_hidden_by_the_kernel():
+    model, batch = (
+        Word2VecSettings(vocab=20, width=6, context=100).build(),
+        some_rows(20, 1, 9, 3, 2),
+    )
+    with torch.no_grad():
+        model.embed.weight[batch.ids[0, 4], 2] = torch.nan
+    assert around.around_cost(model, batch, 2, 5.0)[0].isnan()

@@ -2,25 +2,31 @@
 
 The gradients are written out and made a few rows at a time, while all that they need is in the
 processor's cache: automatic differentiation would write and read every table of scores four times.
+In float32 on the CPU a compiled kernel (native/around.c) computes them, and PyTorch elsewhere; both
+agree but for rounding.
 
 Shapes: B stretches, T places each (a multiple of S), C width, K words drawn, W window, N blocks of
 S places; R stretches at once.
 """
 
+import ctypes
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ...errors import DataError
 from ...models.word2vec import Word2Vec
+from ...native.kernels import kernels
 from ...tokens.batch import WordRows
 from .near_words import near
 
 PLACES = 2048
-"""Places that are computed at once."""
-LEAST = 1e-30
-"""Stands for a chance of 0, whose logarithm would be infinite."""
+"""Places that PyTorch computes at once."""
+NO_MEMORY = -2
+"""What the kernel answers when it finds none; -1: an id is outside of the vocabulary."""
 
 
 def around_cost(
@@ -34,42 +40,30 @@ def around_cost(
         window: greatest reach.
         negatives: weight of the words drawn by chance, together, for each pair.
     """
-    assert rows.chance is not None
-    there = near(rows, window)  # (B, N, S, S + 2 W)
-    total: Tensor = _AroundCost.apply(
-        model.embed.weight, model.output.weight, rows.ids, rows.chance, there, negatives
+    total, pairs = _AroundCost.apply(
+        model.embed.weight, model.output.weight, rows, window, negatives
     )
-    return total, int(there.sum())
+    return total, int(pairs)
 
 
 class _AroundCost(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any,
-        embed: Tensor,
-        output: Tensor,
-        ids: Tensor,
-        chance: Tensor,
-        there: Tensor,
-        negatives: float,
-    ) -> Tensor:
-        total = torch.zeros((), dtype=torch.float32, device=embed.device)
+        ctx: Any, embed: Tensor, output: Tensor, rows: WordRows, window: int, negatives: float
+    ) -> tuple[Tensor, Tensor]:
         wants = any(ctx.needs_input_grad)
         grads = (RowGradient(embed), RowGradient(output)) if wants else None
-        _, N, S, _ = there.shape
-        ids = F.pad(ids, (0, N * S - ids.shape[1]))  # (B, T)
-        at_once = max(1, PLACES // (N * S))
-        for part in range(0, len(ids), at_once):
-            rows = slice(part, part + at_once)
-            total += _rows(embed, output, ids[rows], chance[rows], there[rows], negatives, grads)
+        by = _by_kernel if _is_for_kernel(embed) else _by_torch
+        total, pairs = by(embed, output, rows, window, negatives, grads)
         ctx.grads = grads
-        return total
+        ctx.mark_non_differentiable(pairs)
+        return total, pairs
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        (upstream,) = grads
+        upstream = grads[0]
         d_embed, d_output = (grad.times(upstream) for grad in ctx.grads)
-        return d_embed, d_output, None, None, None, None
+        return d_embed, d_output, None, None, None
 
 
 class RowGradient:
@@ -87,11 +81,84 @@ class RowGradient:
 
     def times(self, factor: Tensor) -> Tensor:
         """All of it as a sparse tensor, multiplied by a number."""
-        values = torch.cat(self.values)
+        values = torch.cat(self.values) if len(self.values) > 1 else self.values[0]
         if float(factor) != 1.0:
-            values *= factor
+            values = values * factor
         rows = torch.cat(self.rows)[None]
         return torch.sparse_coo_tensor(rows, values, self.shape, check_invariants=False)
+
+
+Grads = tuple[RowGradient, RowGradient] | None
+"""Of the embed and of the output vectors, to which is added; None: no gradient is wanted."""
+
+
+# --------------------------------------------------------------------------- compiled
+
+
+def _is_for_kernel(table: Tensor) -> bool:
+    return table.dtype == torch.float32 and table.device.type == "cpu" and _kernel() is not None
+
+
+@cache
+def _kernel() -> Any:
+    library = kernels()
+    if library is None:
+        return None
+    function = library.lingloom_around
+    pointer, size = ctypes.c_void_p, ctypes.c_int64
+    function.argtypes = [*[pointer] * 2, *[size] * 2, *[pointer] * 4, *[size] * 4]
+    function.argtypes += [ctypes.c_double, *[pointer] * 4]
+    function.restype = size
+    return function
+
+
+def _by_kernel(
+    embed: Tensor, output: Tensor, rows: WordRows, window: int, negatives: float, grads: Grads
+) -> tuple[Tensor, Tensor]:
+    assert rows.chance is not None
+    (B, T), K, (V, C) = rows.ids.shape, rows.chance.shape[1], embed.shape
+    read = [part.contiguous() for part in (rows.ids, rows.place, rows.reach, rows.chance)]
+    cost = torch.zeros((), dtype=torch.float64)
+    made = [embed.new_empty(B, T, C)]  # gradients, of the output vectors in one piece
+    made += [embed.new_empty(B * (T + K), C)]
+    pairs = rows.ids.numel()
+    if type(embed).__name__ != "FakeTensor":  # with these, the plan counts memory
+        d_read, d_output = (part.data_ptr() for part in made) if grads else (None, None)
+        d_drawn = d_output and d_output + 4 * B * T * C
+        at = [part.data_ptr() for part in (embed, output, *read)]
+        sizes = (B, T, K, window, negatives)
+        pairs = _kernel()(
+            *at[:2], V, C, *at[2:], *sizes, d_read, d_output, d_drawn, cost.data_ptr()
+        )
+    if pairs == NO_MEMORY:
+        raise MemoryError(f"{B} stretches of {T} words; lower train.micro or model.context")
+    if pairs < 0:
+        raise DataError(
+            f"a word id is outside of 0 to {V - 1}, or window {window} of 1 to 100; the run's data "
+            "are damaged or of another tokenizer: make them again"
+        )
+    if grads:
+        grads[0].add(rows.ids.flatten(), made[0].view(-1, C))
+        grads[1].add(torch.cat((rows.ids.flatten(), rows.chance.flatten())), made[1])
+    return cost.float(), torch.tensor(pairs)
+
+
+# --------------------------------------------------------------------------- its twin
+
+
+def _by_torch(
+    embed: Tensor, output: Tensor, rows: WordRows, window: int, negatives: float, grads: Grads
+) -> tuple[Tensor, Tensor]:
+    assert rows.chance is not None
+    there = near(rows, window)  # (B, N, S, S + 2 W)
+    total = torch.zeros((), dtype=torch.float32, device=embed.device)
+    _, N, S, _ = there.shape
+    ids = F.pad(rows.ids, (0, N * S - rows.ids.shape[1]))  # (B, T)
+    at_once = max(1, PLACES // (N * S))
+    for start in range(0, len(ids), at_once):
+        part = slice(start, start + at_once)
+        total += _rows(embed, output, ids[part], rows.chance[part], there[part], negatives, grads)
+    return total, there.sum()
 
 
 def _rows(
@@ -101,7 +168,7 @@ def _rows(
     chance: Tensor,
     there: Tensor,
     negatives: float,
-    grads: tuple[RowGradient, RowGradient] | None,
+    grads: Grads,
 ) -> Tensor:
     """The cost of `ids` (R, T) laid end to end; its gradients are added to `grads`."""
     (R, _, S, wide), C = there.shape, embed.shape[1]
@@ -113,15 +180,15 @@ def _rows(
     around = output.index_select(0, sides)  # (R T + 2 W, C)
     around = around.as_strided((len(blocks), wide, C), (S * C, C, 1))  # blocks overlap by 2 W
     mask = there.flatten(0, 1).to(read.dtype)  # (R N, S, S + 2 W)
-    met = torch.sigmoid(blocks @ around.transpose(1, 2))
+    met = blocks @ around.transpose(1, 2)
     drawn = output.index_select(0, chance.flatten()).view(R, -1, C)  # (R, K, C)
-    taken = torch.sigmoid(read.view(R, -1, C) @ drawn.transpose(1, 2))  # (R, T, K)
+    taken = read.view(R, -1, C) @ drawn.transpose(1, 2)  # (R, T, K)
     weight = mask.sum(dim=2).view(R, -1, 1) * (negatives / drawn.shape[1])
-    cost = -(met.clamp(min=LEAST).log_() * mask).sum(dtype=torch.float32)
-    cost -= ((1 - taken).clamp_(min=LEAST).log_() * weight).sum(dtype=torch.float32)
+    cost = F.softplus(-met).mul_(mask).sum(dtype=torch.float32)
+    cost += F.softplus(taken).mul_(weight).sum(dtype=torch.float32)
     if grads is None:
         return cost
-    d_met, d_taken = met.sub_(1).mul_(mask), taken.mul_(weight)
+    d_met, d_taken = met.sigmoid_().sub_(1).mul_(mask), taken.sigmoid_().mul_(weight)
     d_read = torch.bmm(d_met, around).view(R, -1, C).baddbmm_(d_taken, drawn)
     d_around = torch.bmm(d_met.transpose(1, 2), blocks)  # (R N, S + 2 W, C)
     d_sides = F.pad(d_around[:, window : window + S].reshape(-1, C), (0, 0, window, window))
