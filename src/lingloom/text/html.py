@@ -38,9 +38,8 @@ _BESIDE = ",".join(
 )
 _ROLES = ("navigation", "contentinfo", "banner", "complementary", "search", "dialog")
 _NAMES = (
-    *("nav", "menu", "footer", "sidebar", "breadcrumb", "share", "social", "comment", "related"),
-    *("promo", "newsletter", "cookie", "banner", "advert", "popup", "modal", "masthead"),
-    *("pagination", "subscribe", "recommend"),
+    *("nav", "menu", "footer", "comment", "related", "newsletter", "share", "social", "promo"),
+    "banner",
 )
 
 
