@@ -256,7 +256,7 @@ def test_languages_are_shown_by_source_and_of_all_and_older_corpora_have_none(he
         lines = "\n".join(f"{line} {i}{'.' * i}" for i in range(3 if name == "a" else 1))
         (here / f"raw/{name}.txt").write_text(lines, "utf-8")
     words = ["filters=[{kind: language, keep: [ko, el]}]", "weights={}"]
-    words += ["dedup.audit=false", "dedup.near=false", "split={validation_frac: 0, test_frac: 0}"]
+    words += ["dedup.audit=false", "dedup.near=false", "split={validation_frac: 0.3, test_frac: 0}"]
     made("text.read=raw", *words, "out=c")
     assert main(["show", "c", "sources"]) == 0
     said = capsys.readouterr().out.splitlines()
@@ -264,6 +264,12 @@ def test_languages_are_shown_by_source_and_of_all_and_older_corpora_have_none(he
         *(["ko", "3"], ["el", "1"], ["languages", "kept:", "ko", "3,", "el", "1"])
     ]
     assert '<td style="width: 60%">ko<' in (here / "c/report.html").read_text("utf-8")
+    (here / "train.yaml").write_text(
+        "text: {read: c}\ntokens: {kind: bytes}\nmodel: {kind: ngram, order: 2}\nout: run\n"
+    )
+    assert main(["train", "train.yaml"]) == 0
+    card = (here / "run/model/README.md").read_text("utf-8")
+    assert "language:\n- ko\n- el\n" in card and "languages of its text alone (ko " in card
     figures = json.loads((here / "c/manifest.json").read_text("utf-8"))
     for place in (figures, *figures["sources"].values()):
         del place["languages"]

@@ -16,8 +16,6 @@ from typing import Literal
 
 import torch
 
-from .errors import RunError
-
 Precision = Literal["auto", "bf16", "fp32"]
 
 _HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
@@ -28,23 +26,6 @@ _KEEP_MEMORY = ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, _MOST), (_M_TOP_PAD, _TOP_
 
 
 # --------------------------------------------------------------------------- device, precision
-
-
-def pick_device(name: str = "auto") -> torch.device:
-    """The device called `name`; `auto` is the first GPU where there is one, else the CPU.
-
-    Raises:
-        RunError: the device does not exist here.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise RunError(f"device '{name}': no such kind of device; use cpu, cuda or auto") from None
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise RunError(f"device '{name}': this PyTorch sees no GPU; use cpu or auto")
-    return device
 
 
 def working_dtype(precision: Precision, device: torch.device | None = None) -> torch.dtype:

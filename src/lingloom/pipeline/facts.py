@@ -105,6 +105,7 @@ def _data(run: RunFolder, data: Data) -> DataFacts:
             for split, documents in figures["kept"].items()
         ],
         sources=sorted(sources.values(), key=lambda c: -c.text_bytes),
+        languages=[Count(name, *counts) for name, counts in figures.get("languages", {}).items()],
         encodings=[Count(name, n, sizes[name]) for name, n in encodings.most_common()],
         dropped=[Count(reason, n) for reason, n in figures["dropped"].items()],
         set_aside=_set_aside(run),

@@ -221,6 +221,7 @@ def _look(
         "dropped": {reason: n for reason, (n, _) in made["dropped"].items()},
         "dropped_bytes": sum(size for _, size in made["dropped"].values()),
         "files": made["inputs"],
+        "languages": made.get("languages", {}),
         "by_source": {
             name: {
                 "kept": source["kept"],

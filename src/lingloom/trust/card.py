@@ -111,7 +111,8 @@ def card(data: ReportData) -> list[CardPart]:
 
 def card_markdown(data: ReportData) -> str:
     """The card as the README.md of a model folder, with the header that model hubs read."""
-    languages = [c.name for c in data.data.languages if len(c.name) == 2 and c.name.isalpha()]
+    names = dict.fromkeys(c.name.partition("-")[0] for c in data.data.languages)
+    languages = [name for name in names if len(name) == 2 and name.isalpha()]
     tag = USES[data.model.task][0] if data.model.task in USES else ""
     head = ["---", "library_name: transformers", *([f"pipeline_tag: {tag}"] if tag else [])]
     head += ["language:", *(f"- {name}" for name in languages)] if languages else []

@@ -83,6 +83,7 @@ class DataFacts:
     """'train' and 'heldout', after cleaning."""
     sources: Sequence[Count] = ()
     languages: Sequence[Count] = ()
+    """Where the text is a corpus whose filters asked for them."""
     encodings: Sequence[Count] = ()
     dropped: Sequence[Count] = ()
     """Reason for which documents were left out."""

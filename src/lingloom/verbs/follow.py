@@ -43,7 +43,6 @@ class Follower:
     def __init__(self) -> None:
         self.live = sys.stderr.isatty()
         self.stopped = False
-        self._drawn = 0
         self._steps = 0
         self._unit = "nats/token"
         self._begun = time.perf_counter()
