@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -119,6 +120,33 @@ def test_released_memory_goes_back_to_the_system():
     clean = {k: v for k, v in os.environ.items() if k not in ("GLIBC_TUNABLES", "LD_PRELOAD")}
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=clean)
     assert int(done.stdout) > 100 << 20  # of the 200 MiB that the tensors took
+
+
+PRODUCTS = """
+import os
+from lingloom.device import prepare_allocator
+prepare_allocator()
+import torch
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096
+weight, sizes = torch.ones(64, 64, dtype=torch.bfloat16), iter(range(1, 1000))
+def more(count):
+    for _ in range(count):
+        torch.nn.functional.linear(torch.ones(next(sizes), 64, dtype=torch.bfloat16), weight)
+more(200)
+before = resident()
+more(300)
+print(resident() - before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the system does not say")
+def test_products_of_many_shapes_do_not_fill_the_memory():
+    caches = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
+    clean = {k: v for k, v in os.environ.items() if k not in caches}
+    command = [sys.executable, "-c", PRODUCTS]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=clean)
+    assert int(done.stdout) < 40 << 20  # unprepared it is 170 MiB where products are bf16
 
 
 def test_a_person_is_told_which_allocator_there_is(monkeypatch):

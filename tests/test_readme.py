@@ -117,7 +117,7 @@ def here(tmp_path, monkeypatch) -> Path:
     )
     (tmp_path / "sms.tsv").write_text(spam, "utf-8")
     sentence = "小0\tB-PER\n明1\tI-PER\n看0\tO\n{}0\tO\n"
-    for name, characters in (("train", "猫狗鸟鱼山水"), ("dev", "花草")):
+    for name, characters in (("train", "猫狗鸟鱼山水"), ("dev", "花草木竹松梅")):
         lines = "\n".join(sentence.format(character) for character in characters)
         (tmp_path / f"{name}.conll").write_text(lines, "utf-8")
     images = bytes(range(256)) * (60 * 28 * 28 // 256 + 1)

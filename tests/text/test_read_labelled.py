@@ -9,6 +9,7 @@ import pytest
 from lingloom.errors import DataError, RecipeError
 from lingloom.loading import load
 from lingloom.text.clean import CleanSettings, clean
+from lingloom.text.estimate import text_bytes
 from lingloom.text.idx import as_text
 from lingloom.text.prepare import UNEVEN, TextStats, prepare
 from lingloom.text.read import TextSettings, documents
@@ -106,6 +107,35 @@ def test_images_become_texts_of_one_character_a_pixel_with_their_labels(tmp_path
     assert found == [("1", "⠀⠔⠨⠼⡐⡤", "7"), ("2", "⡸⢌⢠⢴⣈⣜", "2")]
     assert not aside
     assert TextSettings(read=name).labelled
+
+
+@pytest.mark.parametrize("packed", [bytes, gzip.compress], ids=["plain", "gzip"])
+def test_images_in_a_folder_are_told_by_how_they_begin(tmp_path, packed):
+    images_file(tmp_path / "raw", IMAGES)
+    (tmp_path / "digits").mkdir()
+    (tmp_path / "digits" / "t10k-images").write_bytes(packed((tmp_path / "raw").read_bytes()))
+    images_file(tmp_path / "raw", [7, 2])
+    (tmp_path / "digits" / "t10k-labels").write_bytes(packed((tmp_path / "raw").read_bytes()))
+    (tmp_path / "digits" / "notes").write_bytes(b"\0\0\x08")
+    name = str(tmp_path / "digits")
+    found, aside = read(read=name)
+    assert found == [("1", "⠀⠔⠨⠼⡐⡤", "7"), ("2", "⡸⢌⢠⢴⣈⣜", "2")]
+    assert aside == [
+        (0, "found in a folder, and its suffix is not one of a text format"),
+        (0, "labels, which are read with their images"),
+    ]
+    assert TextSettings(read=name).labelled
+    size = {"plain": 28, "gzip": 3.5 * (tmp_path / "digits" / "t10k-images").stat().st_size}
+    assert text_bytes(TextSettings(read=name)) >= 3 * size["plain"]
+
+
+def test_a_folder_without_images_has_no_labels_and_one_that_is_gone_may_have(tmp_path):
+    (tmp_path / "a.txt").write_text("text")
+    (tmp_path / "b").write_bytes(b"\0\0\x09\3 no images")
+    assert not TextSettings(read=str(tmp_path)).labelled
+    assert TextSettings(read=str(tmp_path / "gone")).labelled
+    for entry in (str(tmp_path / "gone.txt"), "python:topics", "-"):
+        assert not TextSettings(read=entry).labelled
 
 
 def test_all_pixels_outlive_cleaning():

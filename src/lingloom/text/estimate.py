@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .corpus.opened import corpus_of
+from .idx import kind_of
 from .installed import COLLECTIONS
-from .places import PACKED, Place, format_of, places
+from .places import PACKED, Place, places
 from .read import TextSettings
 
 UNPACKED = 3.5
@@ -45,10 +46,11 @@ def place_bytes(place: Place, by_suffix: bool = True) -> float:
     """About how many bytes of text one file holds."""
     if place.name in COLLECTIONS:
         return TOPICS_BYTES if place.name == "python:topics" else _docstring_bytes()
-    passed_over = place.found and by_suffix and format_of(place.name) is None
+    kind = kind_of(place)
+    passed_over = place.found and by_suffix and kind is None
     if place.path is None or not place.path.exists() or passed_over:
         return 0
-    spelt = 3 if format_of(place.name) == "idx" else 1  # bytes of the character of a pixel
+    spelt = 3 if kind == "idx" else 1  # bytes of the character of a pixel
     packed = place.path.suffix.lower() in (*PACKED, ".parquet")
     return place.path.stat().st_size * (UNPACKED if packed else 1) * spelt
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..errors import DataError
 from .html import Described
+from .places import Place, format_of
 from .setaside import FileReport, Source
 from .stream import opened, pieces
 
@@ -21,7 +22,30 @@ PIXEL = 0x2800
 """The character of a black pixel; the others follow."""
 MOST_PIXELS = 1 << 20
 """In one image."""
-_UNSIGNED_BYTES = 8
+_MAGIC = b"\0\0\x08"
+"""Begins a file of unsigned bytes; the number of sizes follows."""
+_MOST_SIZES = 4
+"""Of images: how many, rows, columns and colours."""
+
+
+def kind_of(place: Place) -> str | None:
+    """The format that a file's suffixes tell; where they tell none, idx if it begins so."""
+    found = format_of(place.name)
+    if found is None and place.path is not None and _begins_so(place.path):
+        return "idx"
+    return found
+
+
+def _begins_so(path: Path) -> bool:
+    """Whether a regular file, compressed or not, begins with the magic number of an idx file."""
+    if not path.is_file():
+        return False
+    try:
+        with opened(path) as file:
+            start = next(pieces(file, lambda reason: None), b"")[:4]
+    except OSError:
+        return False
+    return len(start) == 4 and start[:3] == _MAGIC and 1 <= start[3] <= _MOST_SIZES
 
 
 def idx(content: Iterator[bytes], source: Source, labels: Path | None) -> Described:
@@ -104,7 +128,7 @@ class _Bytes:
 def _header(file: _Bytes) -> tuple[int, ...] | None:
     """The shape that an idx file of unsigned bytes begins with; None where it does not."""
     magic = file.take(4)
-    if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] != _UNSIGNED_BYTES or not magic[3]:
+    if len(magic) < 4 or magic[:3] != _MAGIC or not magic[3]:
         return None
     sizes = file.take(4 * magic[3])
     if len(sizes) < 4 * magic[3]:

@@ -19,7 +19,7 @@ from .document import Document
 from .formats import conversations, jsonl, parquet
 from .html import Described, html
 from .identity import identified, undescribed
-from .idx import idx, labels_beside
+from .idx import idx, kind_of, labels_beside
 from .installed import COLLECTIONS
 from .lines import decoded
 from .places import FORMATS, Place, format_of, places
@@ -190,8 +190,11 @@ class TextSettings(Settings):
     @property
     def labelled(self) -> bool:
         """Whether each document comes with a label."""
-        idx = self.format == "idx" or any(format_of(entry) == "idx" for entry in self.entries)
-        return bool(self.label_field) or self.label_from != "field" or idx
+        if self.label_field or self.label_from != "field":
+            return True
+        return self.format == "idx" or (
+            self.format == "auto" and any(_may_be_images(entry) for entry in self.entries)
+        )
 
     @property
     def entries(self) -> list[str]:
@@ -321,7 +324,7 @@ def _described(place: Place, source: Source, settings: TextSettings) -> Describe
         source.report.format = "python"
         yield from undescribed(COLLECTIONS[place.name](source))
         return
-    kind = settings.format if settings.format != "auto" else format_of(place.name)
+    kind = settings.format if settings.format != "auto" else kind_of(place)
     if kind is None and place.found:
         source.set_aside(0, "found in a folder, and its suffix is not one of a text format")
         return
@@ -340,6 +343,15 @@ def _described(place: Place, source: Source, settings: TextSettings) -> Describe
             yield from _read(kind, _content(file, source, settings), source, settings)
     except OSError as error:
         source.set_aside(0, f"cannot be read ({error.strerror or error})")
+
+
+def _may_be_images(entry: str) -> bool:
+    """Whether an entry of `text.read` names files of images; one that is gone may have."""
+    if entry in COLLECTIONS or entry == "-":
+        return False
+    if not Path(entry).exists():
+        return format_of(entry) in ("idx", None)
+    return any(kind_of(place) == "idx" for place in places(entry))
 
 
 def _images(place: Place, source: Source, settings: TextSettings) -> Described:
