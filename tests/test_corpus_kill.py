@@ -11,19 +11,7 @@ from pathlib import Path
 
 import pytest
 
-WORDS = (
-    "river",
-    "stone",
-    "light",
-    "window",
-    "garden",
-    "morning",
-    "paper",
-    "silver",
-    "road",
-    "east",
-)
-CLEAN = [sys.executable, "-m", "lingloom.cli", "clean", "r.yaml"]
+CLEAN = ("clean", "r.yaml", "text.read=more")
 
 KILLED_AT_EACH_STEP = """
 import json, os, signal, sys
@@ -71,8 +59,7 @@ print(json.dumps({"steps": steps, "killed": killed}))
 @pytest.fixture
 def here(tmp_path, monkeypatch) -> Path:
     def text(i: int) -> str:
-        digest = hashlib.blake2b(str(i).encode(), digest_size=60).digest()
-        return " ".join(f"{WORDS[b % 10]}{b // 10}" for b in digest)
+        return " ".join(map(str, hashlib.blake2b(str(i).encode(), digest_size=60).digest()))
 
     texts = [text(i) for i in range(60)]
     texts += [texts[i] + " the end" for i in range(9)] + texts[9:15]
@@ -124,26 +111,28 @@ def group_of(process: subprocess.Popen) -> list[int]:
     return found
 
 
-def begun(here: Path, *words: str) -> subprocess.Popen:
-    """A run on enough text to be met at work, and its second stage begun."""
+@pytest.fixture
+def at_work(here, begin):
+    """A cleaning of enough text to be met at work, its second stage begun: `at_work(*words)`."""
     texts = (hashlib.blake2b(str(i).encode(), digest_size=64).hexdigest() for i in range(2000))
     rows = [json.dumps({"text": " ".join(t[k : k + 4] for k in range(96))}) + "\n" for t in texts]
     (here / "more").mkdir()
     for i in range(4):
         (here / f"more/{i}.jsonl").write_text("".join(rows[i::4]))
-    process = subprocess.Popen(
-        [*CLEAN, "text.read=more", *words], stderr=subprocess.PIPE, text=True,
-        stdout=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
-    for line in process.stderr:
-        if line.strip().startswith("read"):
-            break
-    return process
+
+    def begun(*words):
+        process = begin(*CLEAN, *words, stdout=subprocess.DEVNULL, start_new_session=True)
+        for line in process.stderr:
+            if line.strip().startswith("read"):
+                break
+        return process
+
+    return begun
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
-def test_workers_end_when_the_process_that_asked_is_killed(here):
-    process = begun(here, "workers=2", "out=c")
+def test_workers_end_when_the_process_that_asked_is_killed(here, at_work, end_by):
+    process = at_work("workers=2", "out=c")
     assert len(group_of(process)) >= 3
     process.kill()
     process.communicate()
@@ -151,8 +140,8 @@ def test_workers_end_when_the_process_that_asked_is_killed(here):
     while group_of(process) and time.monotonic() < until:
         time.sleep(0.05)
     assert not group_of(process)
-    subprocess.run([*CLEAN, "text.read=more", "out=c"], check=True, capture_output=True)
-    subprocess.run([*CLEAN, "text.read=more", "out=d"], check=True, capture_output=True)
+    for out in ("out=c", "out=d"):
+        assert end_by(None, None, *CLEAN, out)[0] == 0
     assert contents(here / "c") == contents(here / "d")
 
 
@@ -165,8 +154,8 @@ def test_workers_end_when_the_process_that_asked_is_killed(here):
         (signal.SIGTERM, os.killpg, 2),
     ],
 )
-def test_a_signal_ends_cleaning_between_two_tasks(here, number, send, workers):
-    process = begun(here, f"workers={workers}", "out=c")
+def test_a_signal_ends_cleaning_between_two_tasks(here, at_work, number, send, workers):
+    process = at_work(f"workers={workers}", "out=c")
     send(process.pid, number)
     said = process.communicate()[1]
     assert process.returncode == 130, said

@@ -1,12 +1,8 @@
 """A ladder from its text to its page: whole, stopped, killed, resumed, refused."""
 
 import json
-import os
 import random
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -132,24 +128,15 @@ def test_a_ladder_that_was_stopped_keeps_what_is_done_and_goes_on_with_the_rest(
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_however_a_ladder_is_ended_the_running_rung_goes_on(here, number):
-    command = [sys.executable, "-m", "lingloom.cli", "ladder"]
-    words = ["text.txt", *SMALL, "budget=4s", "rungs=[2-gram, elman]", "out=it"]
-    quiet = {"stderr": subprocess.PIPE, "text": True, "env": {**os.environ, "OMP_NUM_THREADS": "1"}}
-    with subprocess.Popen([*command, *words], **quiet) as ended:
-        begun = time.monotonic()
-        while ended.poll() is None and not any(Path("it/rungs/elman/checkpoints").glob("step-*")):
-            assert time.monotonic() - begun < 120
-            time.sleep(0.02)
-        assert ended.poll() is None
-        ended.send_signal(number)
-        told = ended.communicate()[1]
+def test_however_a_ladder_is_ended_the_running_rung_goes_on(here, end_by, number):
+    words = ["ladder", "text.txt", *SMALL, "budget=4s", "rungs=[2-gram, elman]", "out=it"]
+    checkpoints = Path("it/rungs/elman/checkpoints")
+    code, told = end_by(number, lambda: any(checkpoints.glob("step-*")), *words)
     if number == signal.SIGTERM:
-        assert ended.returncode == 130 and "go on with: lingloom ladder it" in told
+        assert code == 130 and "go on with: lingloom ladder it" in told
     steps = load(Recipe, "it/rungs/elman/recipe.yaml").train.steps
-    with subprocess.Popen([*command, "it"], **quiet) as resumed:
-        told = resumed.communicate()[1]
-    assert resumed.returncode == 0, told
+    code, told = end_by(None, None, "ladder", "it")
+    assert code == 0, told
     assert "resumed: going on from" in told
     log = RunFolder("it/rungs/elman").read_log()
     assert [r["step"] for r in log] == list(range(1, steps + 1))

@@ -1,12 +1,8 @@
 """A run from raw text to report: whole, stopped, killed, resumed, refused."""
 
 import json
-import os
 import random
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -115,39 +111,19 @@ def test_a_stopped_run_goes_on_to_the_same_bits(here):
     assert losses("runs/stopped") == losses("runs/straight")
 
 
-def start(*words: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "lingloom.cli", "train", *words],
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-
-
-def wait_for_step(run: str, step: int) -> None:
-    log, begun = RunFolder(run), time.monotonic()
-    while len(log.read_log()) < step:
-        assert time.monotonic() - begun < 120
-        time.sleep(0.02)
-
-
-def test_however_a_run_is_ended_it_goes_on_to_the_same_losses(here):
-    words = ("small.yaml", "train.steps=60", "baseline=null")
-    with start(*words, "out=runs/straight") as straight:
-        straight.communicate()
+def test_however_a_run_is_ended_it_goes_on_to_the_same_losses(here, end_by):
+    words = ("train", "small.yaml", "train.steps=60", "baseline=null")
+    assert end_by(None, None, *words, "out=runs/straight")[0] == 0
     for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT):
         run = f"runs/{number.name}"
-        with start(*words, f"out={run}") as ended:
-            wait_for_step(run, 20)
-            ended.send_signal(number)
-            told = ended.communicate()[1]
+        log = RunFolder(run)
+        code, told = end_by(number, lambda log=log: len(log.read_log()) >= 20, *words, f"out={run}")
         if number != signal.SIGKILL:
-            assert ended.returncode == 130
+            assert code == 130
             assert f"go on with: lingloom train {run}" in told
         assert len(losses(run)) < 60
-        with start(run) as resumed:
-            told = resumed.communicate()[1]
-        assert resumed.returncode == 0, told
+        code, told = end_by(None, None, "train", run)
+        assert code == 0, told
         assert losses(run) == losses("runs/straight")
 
 

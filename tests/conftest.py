@@ -1,0 +1,43 @@
+"""What tests share that begin commands in processes of their own, and end them."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def begin():
+    """Begin `lingloom WORDS`, whose standard error can be read: `begin(*words, **of_popen)`."""
+
+    def begun(*words, **how):
+        return subprocess.Popen(
+            [sys.executable, "-m", "lingloom.cli", *words],
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            **how,
+        )
+
+    return begun
+
+
+@pytest.fixture(scope="session")
+def end_by(begin):
+    """Begin `lingloom WORDS`, and once `ready()` send it the signal `number`; its exit code and
+    what it said: `end_by(number, ready, *words)`. Without a signal it ends of itself."""
+
+    def ended(number, ready, *words):
+        with begin(*words) as process:
+            since = time.monotonic()
+            while number and not ready():
+                assert process.poll() is None and time.monotonic() - since < 120
+                time.sleep(0.02)
+            if number:
+                process.send_signal(number)
+            said = process.communicate()[1]
+        return process.returncode, said
+
+    return ended
