@@ -36,7 +36,7 @@ from .tasks.fill import Unmasked, fill
 from .tasks.fill_gaps import WithoutGaps, fill_gaps
 from .tasks.generate import generate
 from .tasks.kinds import TASKS
-from .tasks.nearest import Near, WordVectors, analogy, nearest, similarity, word_vectors
+from .tasks.nearest import By, Near, WordVectors, analogy, nearest, similarity, word_vectors
 from .tasks.tag import Tagged, tag
 from .tasks.tell import Told as Text
 from .tasks.translate import Translation, translate
@@ -256,9 +256,10 @@ class Model:
         """Cosine of the angle between the vectors of two tokens, -1 to 1; errors as `nearest`."""
         return similarity(self.words, a, b)
 
-    def analogy(self, a: str, b: str, c: str, count: int = 10) -> list[Near]:
-        """What is to `c` as `b` is to `a`, likeliest first; errors as `nearest`."""
-        return analogy(self.words, a, b, c, count)
+    def analogy(self, a: str, b: str, c: str, count: int = 10, by: By = "add") -> list[Near]:
+        """What is to `c` as `b` is to `a`, likeliest first, by 3CosAdd or 3CosMul ('mul'); errors
+        as `nearest`."""
+        return analogy(self.words, a, b, c, count, by)
 
     def measure(self, texts: Iterable[str | Document], **measure: Any) -> list[Score]:
         """Bits per byte and perplexity on `texts`, with 95% intervals.

@@ -5,7 +5,7 @@ import pytest
 
 from lingloom.errors import DataError
 from lingloom.measure.word_vectors import analogies, likeness, spearman
-from lingloom.tasks.nearest import WordVectors, analogy, nearest, similarity
+from lingloom.tasks.nearest import WordVectors, analogy, answers, nearest, similarity
 
 WORDS = ["man", "woman", "king", "queen", "apple", "nothing", "man"]
 VECTORS = np.array(
@@ -66,8 +66,43 @@ def test_likeness_says_how_many_pairs_are_there(tmp_path):
 def test_analogies_count_the_questions_that_are_answered(tmp_path):
     path = tmp_path / "q.txt"
     path.write_text(": family\nman king woman queen\nman woman king apple\nman king zzz queen\n")
-    score = analogies(HERE, str(path), **HOW)
+    (score,) = analogies(HERE, str(path), **HOW)
     assert (score.value, score.n, score.of) == (0.5, 2, "questions of 3")
+    assert score.fixes == {"file": "q.txt", "by": "3CosAdd"}
+
+
+def test_sections_are_scored_by_themselves_and_those_without_a_known_word_only_counted(tmp_path):
+    path = tmp_path / "q.txt"
+    path.write_text(
+        ": family\nMAN king Woman queen\nman woman king apple\n: 动物\ncat dog hen cow\n"
+        ": fruit of 1\nman king woman queen\nman king woman apple\nman king woman zzz\n"
+    )
+    whole, family, fruit = analogies(HERE, str(path), **HOW)
+    assert (whole.name, whole.n, whole.of) == ("analogies, q", 4, "questions of 6")
+    assert (family.name, family.value, family.n) == ("analogies, q: family", 0.5, 2)
+    assert (fruit.name, fruit.of) == ("analogies, q: fruit of 1", "questions of 3")
+    assert 0 <= whole.low < whole.value < whole.high <= 1
+
+
+def test_analogies_by_products_are_those_worked_by_hand(tmp_path):
+    """Levy and Goldberg 2014, equation 4: cos(d,b) cos(d,c) / (cos(d,a) + e), cosines in 0..1."""
+    words = WordVectors(["a", "b", "c", "d", "e"], np.eye(5, 3) + np.eye(5, 3, -3) / 2 + 0.1)
+    cos = (words.vectors @ words.vectors.T + 1) / 2
+    a, b, c, d, e = range(5)
+    expected = {words.words[i]: cos[i, b] * cos[i, c] / (cos[i, a] + 0.001) for i in (d, e)}
+    found = analogy(words, "a", "b", "c", 9, by="mul")
+    assert {near.word: near.similarity for near in found} == pytest.approx(expected)
+    assert found[0].similarity == max(near.similarity for near in found)
+    chance = np.random.default_rng(0)
+    many = WordVectors([f"w{i}" for i in range(40)], chance.normal(size=(40, 6)))
+    some = chance.integers(0, 40, (300, 3))
+    for by in ("add", "mul"):
+        together = answers(many, some, by)
+        each = [analogy(many, *(many.words[i] for i in row), 1, by)[0].word for row in some]
+        assert [many.words[i] for i in together] == each
+    (tmp_path / "q.txt").write_text("man king woman queen\n")
+    (score,) = analogies(HERE, str(tmp_path / "q.txt"), by="mul", **HOW)
+    assert (score.value, score.low, score.fixes["by"]) == (1, None, "3CosMul")
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -37,7 +37,7 @@ from .score import Score, Tally, ratio
 RAW_BYTE_NATS = math.log(256)
 OF_ALL = {"batch", "resamples", "seed"}
 """Keys of MeasureSettings that mean something for every objective."""
-_OF_WORDS = {"similarity", "analogies"}
+_OF_WORDS = {"similarity", "analogies", "analogies_by"}
 OF_ONE = {
     "next_token": {"documents", "stride", "carried", "hardest"},
     "pairs": {"decoded", "documents", "hardest"},
@@ -74,7 +74,11 @@ class MeasureSettings(Settings):
     similarity: list[str] = []
     """For vectors of words: files of two words and how alike people find them, a pair a line."""
     analogies: list[str] = []
-    """For vectors of words: files of questions `a b c d`, one a line: d is to c as b is to a."""
+    """For vectors of words: files of questions `a b c d`, one a line: d is to c as b is to a. Lines
+    `: NAME` begin sections, which are scored by themselves too."""
+    analogies_by: Literal["add", "mul"] = "add"
+    """How they are answered: by the word nearest to b - a + c (3CosAdd), or that with the largest
+    product of its nearness to b and to c, over that to a (3CosMul)."""
     hardest: NonNegativeInt = 5
     """Documents that the report shows for needing the most bits per byte."""
 

@@ -1,7 +1,8 @@
 """Word vectors held against what people say: how alike two words are, and what is to what.
 
 Source: Finkelstein et al. 2002 (Placing Search in Context) for likeness by rank correlation;
-Mikolov et al. 2013 (Efficient Estimation of Word Representations), section 4.1, for analogies;
+Mikolov et al. 2013 (Efficient Estimation of Word Representations), section 4.1, for analogies and
+their file; Levy and Goldberg 2014 (Linguistic Regularities), sections 3 and 6, for both answers;
 Spearman 1904 with equal ranks shared.
 """
 
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError
-from ..tasks.nearest import WordVectors, analogy
+from ..tasks.nearest import By, WordVectors, answers
 from .score import LEVEL, Score
 
 FILE_BYTES = 100_000_000
@@ -57,41 +58,65 @@ def likeness(vectors: WordVectors, path: str, *, resamples: int, seed: int) -> S
     return Score(name, spearman(x, y), "Spearman", len(x), low, high, of, {"file": Path(path).name})
 
 
-def analogies(vectors: WordVectors, path: str, *, resamples: int, seed: int) -> Score:
-    """Share of questions `a b c d` whose nearest word to b - a + c is d.
+def analogies(
+    vectors: WordVectors, path: str, *, resamples: int, seed: int, by: By = "add"
+) -> list[Score]:
+    """Share of questions `a b c d` that are answered by d: of all, then of each section.
 
     Args:
-        vectors: of a model; questions of which it lacks a word are left out, n counts the rest.
-        path: four words a line; lines that begin with a colon name sections.
+        vectors: of a model; questions of which it lacks a word are left out: n counts the rest, and
+            `of` says of how many. A section without any is left out of the list, not of the count.
+        path: four words a line, as in Google's questions-words.txt; lines `: NAME` begin sections.
         resamples: draws of questions behind the interval.
         seed: of those draws.
+        by: how they are answered, 3CosAdd or 3CosMul.
 
     Raises:
         DataError: the file cannot be read, or none of its questions is there.
     """
-    right, asked = [], 0
+    sections, rows, asked = _questions(vectors, path)
+    if not len(rows):
+        raise DataError(
+            f"{path}: of its {sum(asked.values())} questions none has vectors for all words; leave "
+            "the file out of measure.analogies, or learn from more text"
+        )
+    hits = answers(vectors, rows[:, :3], by) == rows[:, 3]
+    fixes = {"file": Path(path).name, "by": {"add": "3CosAdd", "mul": "3CosMul"}[by]}
+    draws = np.random.default_rng(seed)
+
+    def score(name: str, hits: np.ndarray, of: int) -> Score:
+        n, share = len(hits), float(hits.mean())
+        # of n answers that are right or wrong, n drawn with replacement
+        low, high = _middle(draws.binomial(n, share, resamples) / n) if n > 1 else (None, None)
+        return Score(name, share, "of 1", n, low, high, f"questions of {of}", fixes)
+
+    name = f"analogies, {Path(path).stem}"
+    scores = [score(name, hits, sum(asked.values()))]
+    if len(asked) > 1:
+        for section, of in asked.items():
+            if (here := sections == section).any():
+                scores.append(score(f"{name}: {section}", hits[here], of))
+    return scores
+
+
+def _questions(vectors: WordVectors, path: str) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
+    """Of all questions that can be asked the sections (Q,) and rows (Q, 4) int64; of each section
+    how many questions it has."""
+    section, asked = "", dict[str, int]()
+    sections, rows = [], []
     for at, line in _lines(path):
         if line.startswith(":"):
+            section = line[1:].strip()
             continue
         words = line.split()
         if len(words) != 4:
             raise DataError(f"{path}:{at}: not four words: '{line[:60]}'; correct the line")
-        asked += 1
-        if all(vectors.find(word) is not None for word in words):
-            a, b, c, d = words
-            found = analogy(vectors, a, b, c, 1)
-            right.append(bool(found) and vectors.find(d) == vectors.ids[found[0].word])
-    if not right:
-        raise DataError(
-            f"{path}: of its {asked} questions none has vectors for all words; leave the file out "
-            "of measure.analogies, or learn from more text"
-        )
-    hits = np.array(right, dtype=float)
-    drawn = np.random.default_rng(seed).integers(len(hits), size=(resamples, len(hits)))
-    low, high = _middle(hits[drawn].mean(axis=1)) if len(hits) > 1 else (None, None)
-    name, of = f"analogies, {Path(path).stem}", f"questions of {asked}"
-    fixes = {"file": Path(path).name}
-    return Score(name, float(hits.mean()), "of 1", len(hits), low, high, of, fixes)
+        asked[section] = asked.get(section, 0) + 1
+        found = [row for word in words if (row := vectors.find(word)) is not None]
+        if len(found) == 4:
+            sections.append(section)
+            rows.append(found)
+    return np.array(sections), np.array(rows, dtype=np.int64).reshape(-1, 4), asked
 
 
 def spearman(x: np.ndarray, y: np.ndarray) -> float:

@@ -2,15 +2,15 @@
 
 Source: Mikolov et al. 2013 (Linguistic Regularities in Continuous Space Word Representations),
 section 4, for analogies; Levy and Goldberg 2014 (Linguistic Regularities in Sparse and Explicit
-Word Representations), section 3, whose name for it is 3CosAdd.
+Word Representations), sections 3 and 6, whose names are 3CosAdd and 3CosMul.
 
-Shapes: N tokens, C width.
+Shapes: N tokens, C width, Q questions.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -18,6 +18,12 @@ from ..errors import DataError
 from ..models.given_vectors import named_vectors
 from ..tokens.tokenizer import Tokenizer
 
+By = Literal["add", "mul"]
+"""How analogies are answered: 3CosAdd or 3CosMul."""
+EPSILON = 1e-3
+"""Keeps 3CosMul from dividing by nothing (Levy and Goldberg 2014, equation 4)."""
+QUESTIONS = 256
+"""Answered at once: so many scores are held for each word."""
 SPELLINGS = 3
 """Near spellings that are named for a word that is not there."""
 
@@ -28,7 +34,7 @@ class Near:
 
     word: str
     similarity: float
-    """Cosine of the angle between the two vectors, -1 to 1."""
+    """Cosine of the angle between the two vectors, -1 to 1; of analogies by 3CosMul its score."""
 
 
 class WordVectors:
@@ -96,15 +102,54 @@ def nearest(vectors: WordVectors, words: str, count: int = 10) -> list[Near]:
     return _nearest(vectors, wanted, {*rows[0], *rows[1]}, count)
 
 
-def analogy(vectors: WordVectors, a: str, b: str, c: str, count: int = 10) -> list[Near]:
-    """What is to `c` as `b` is to `a`: the words nearest to b - a + c, the three left out.
+def analogy(
+    vectors: WordVectors, a: str, b: str, c: str, count: int = 10, by: By = "add"
+) -> list[Near]:
+    """What is to `c` as `b` is to `a`, likeliest first, the three left out.
+
+    Args:
+        vectors: of a model.
+        a: as `man`.
+        b: as `king`.
+        c: as `woman`.
+        count: how many.
+        by: 'add': the words nearest to b - a + c, with their cosines; 'mul': those with the largest
+            cos(b) cos(c) / (cos(a) + EPSILON), cosines brought into 0..1, with these numbers.
 
     Raises:
         DataError: a word is not there.
     """
-    row_a, row_b, row_c = (vectors.need(word) for word in (a, b, c))
-    wanted = vectors.vectors[row_b] - vectors.vectors[row_a] + vectors.vectors[row_c]
-    return _nearest(vectors, wanted, {row_a, row_b, row_c}, count)
+    rows = np.array([[vectors.need(word) for word in (a, b, c)]])
+    return _best(vectors, _analogy_scores(vectors, rows, by)[0], set(rows[0].tolist()), count)
+
+
+def answers(vectors: WordVectors, questions: np.ndarray, by: By = "add") -> np.ndarray:
+    """The row that answers each question best, (Q,) int64.
+
+    Args:
+        vectors: of a model.
+        questions: (Q, 3) int64, rows of a, b and c; what is to c as b is to a? None of the three.
+        by: as for `analogy`.
+    """
+    found = np.empty(len(questions), dtype=np.int64)
+    for start in range(0, len(questions), QUESTIONS):
+        some = questions[start : start + QUESTIONS]
+        scores = _analogy_scores(vectors, some, by)
+        np.put_along_axis(scores, some, -np.inf, axis=1)
+        found[start : start + QUESTIONS] = scores.argmax(axis=1)
+    return found
+
+
+def _analogy_scores(vectors: WordVectors, questions: np.ndarray, by: By) -> np.ndarray:
+    """How well each word answers each question, (Q, N) float32."""
+    a, b, c = (vectors.vectors[rows] for rows in questions.T)  # each (Q, C)
+    if by == "add":
+        wanted = b - a + c
+        length = np.linalg.norm(wanted, axis=1, keepdims=True)
+        return (wanted / np.where(length > 0, length, 1)) @ vectors.vectors.T
+    near_a, near_b, near_c = ((part @ vectors.vectors.T + 1) / 2 for part in (a, b, c))
+    scores: np.ndarray = near_b * near_c / (near_a + np.float32(EPSILON))
+    return scores
 
 
 def similarity(vectors: WordVectors, a: str, b: str) -> float:
@@ -118,7 +163,11 @@ def similarity(vectors: WordVectors, a: str, b: str) -> float:
 
 def _nearest(vectors: WordVectors, wanted: np.ndarray, known: set[int], count: int) -> list[Near]:
     length = float(np.linalg.norm(wanted))
-    scores = vectors.vectors @ (wanted / length if length else wanted)
+    return _best(vectors, vectors.vectors @ (wanted / length if length else wanted), known, count)
+
+
+def _best(vectors: WordVectors, scores: np.ndarray, known: set[int], count: int) -> list[Near]:
+    """The words with the highest `scores` (N,), `known` ones left out."""
     scores[list(known)] = -np.inf
     count = min(count, len(scores) - len(known))
     best = np.argpartition(-scores, max(0, count - 1))[:count]

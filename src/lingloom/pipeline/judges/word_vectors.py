@@ -50,11 +50,11 @@ def scores(recipe: Recipe, data: Data, model: Any) -> list[Score]:
     """The held-out loss, and what the files of `measure.similarity` and `.analogies` say."""
     measure, vectors = recipe.measure, word_vectors(model, data.tokenizer)
     how = {"resamples": measure.resamples, "seed": measure.seed}
-    return [
-        heldout_score(model, recipe, data),
-        *(likeness(vectors, path, **how) for path in measure.similarity),
-        *(analogies(vectors, path, **how) for path in measure.analogies),
-    ]
+    found = [heldout_score(model, recipe, data)]
+    found += [likeness(vectors, path, **how) for path in measure.similarity]
+    for path in measure.analogies:
+        found += analogies(vectors, path, by=measure.analogies_by, **how)
+    return found
 
 
 @torch.no_grad()
