@@ -24,6 +24,7 @@ _MOST, _TOP_PAD = (1 << 31) - 1, 64 << 20
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4  # malloc.h
 _KEPT_PRODUCTS = 128
 """Compiled products that stay in memory, half a megabyte each; a step has 10 to 60 of its own."""
+_DEFAULT_PRODUCTS = 1024
 _PRODUCT_CACHES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
 _KEEP_MEMORY = ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, _MOST), (_M_TOP_PAD, _TOP_PAD))
 
@@ -178,6 +179,12 @@ def prepare_allocator() -> None:
     libc = ctypes.CDLL(None)
     for option, value in _KEEP_MEMORY:
         libc.mallopt(option, value)
+
+
+def kept_products() -> int:
+    """Compiled products that this process keeps at most."""
+    given = os.environ.get(_PRODUCT_CACHES[0], "")
+    return int(given) if given.isdecimal() else _DEFAULT_PRODUCTS
 
 
 def release_memory() -> None:

@@ -5,9 +5,11 @@ from unittest import mock
 import pytest
 import torch
 
+from lingloom.models.bert import BertSettings
 from lingloom.models.gpt2 import GPT2Settings
 from lingloom.models.llama import LlamaSettings
 from lingloom.models.rnn import RNNSettings
+from lingloom.models.transformer import TransformerSettings
 from lingloom.plan import memory
 from lingloom.plan.band import Band, about, exactly, total
 from lingloom.plan.rehearse import Ledger, micro_batch_bytes, standing
@@ -150,6 +152,23 @@ def test_a_model_that_draws_is_held_and_computed_by_one_worker(draw):
     assert (memory.workers(GPT2, two), memory.workers(dropping, two)) == (2, 1)
     assert memory.held(dropping, two) == memory.held(dropping, one)
     assert memory.activations(dropping, two, 2) == memory.activations(dropping, one, 2)
+
+
+@pytest.mark.parametrize(
+    ("model", "precision", "terms"),
+    [
+        (TransformerSettings(vocab=50, width=32, layers=1, context=16), "bf16", 1),
+        (TransformerSettings(vocab=50, width=32, layers=1, context=16), "fp32", 0),
+        (BertSettings(vocab=50, width=32, layers=1, context=16), "bf16", 1),
+        (GPT2, "bf16", 0),
+    ],
+)
+def test_rows_of_many_lengths_fill_the_cache_of_products(monkeypatch, model, precision, terms):
+    monkeypatch.setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
+    found = {t.name: t.amount for t in memory.memory_terms(model, training(precision=precision))}
+    assert ("compiled products" in found) == terms
+    if terms:
+        assert found["compiled products"].value == 128 * 0.56e6
 
 
 def test_bands_add_up_carefully():

@@ -55,7 +55,7 @@ def expected_bytes(model: ModelSettings, train: TrainSettings, budget: float) ->
 
 
 def _buffers(model: ModelSettings, train: TrainSettings) -> float:
-    return _deep(_counted, model, train) + total(surroundings(train)).value
+    return _deep(_counted, model, train) + total(surroundings(train, model)).value
 
 
 def _deep(count: Callable[..., float], model: ModelSettings, train: TrainSettings) -> float:

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import torch
 
+from ..device import kept_products, working_dtype
 from ..models.model import ModelSettings
+from ..train.objectives.objective import objective_of
 from ..train.settings import TrainSettings
 from ..train.workers import rows_at_once, worker_count
 from .band import Term, about, exactly
@@ -22,6 +24,10 @@ PASS_COMPILED = (0.8, 0.6, 1.3)
 """The same for compiled models, which compute some tensors twice instead of keeping them."""
 KERNELS_BYTES = (30e6, 0.3, 3.0)
 """Threads, kernel caches and library pages that the first steps bring in."""
+PRODUCT_BYTES = (0.56e6, 0.1, 1.2)
+"""A product in bf16, compiled for its shape: rows of many lengths fill the cache of them."""
+READING_BYTES = (80e6, 0.2, 2.0)
+"""What reading, tokenising and counting leave in the heaps of their threads and libraries."""
 COMPILER_BYTES = (500e6, 0.6, 1.6)
 """The compiler, which runs in the same process."""
 
@@ -56,12 +62,22 @@ def activations(model: ModelSettings, train: TrainSettings, micro: int) -> Term:
     return Term("activations", about(size * factor, low, high))
 
 
-def surroundings(train: TrainSettings) -> list[Term]:
-    """Python, libraries, kernels: what does not depend on the model."""
+def surroundings(train: TrainSettings, model: ModelSettings | None = None) -> list[Term]:
+    """Python, libraries, kernels: what does not depend on how large the model is.
+
+    Args:
+        train: how it is trained.
+        model: what is trained; None where it only counts.
+    """
     terms = [
         Term("Python and libraries", exactly(resident_bytes())),
+        Term("left from reading", about(*READING_BYTES)),
         Term("kernels", about(*KERNELS_BYTES)),
     ]
+    varies = model is not None and objective_of(model, train).varies
+    if varies and working_dtype(train.precision) == torch.bfloat16:
+        each, low, high = PRODUCT_BYTES
+        terms.append(Term("compiled products", about(kept_products() * each, low, high)))
     if train.compile:
         terms.append(Term("compiler", about(*COMPILER_BYTES)))
     return terms
@@ -76,7 +92,7 @@ def memory_terms(model: ModelSettings, train: TrainSettings) -> list[Term]:
     """
     holding = held(model, train)
     micro = rows_at_once(model, train, context_of(model))
-    return [*buffers(holding), activations(model, train, micro), *surroundings(train)]
+    return [*buffers(holding), activations(model, train, micro), *surroundings(train, model)]
 
 
 def context_of(model: ModelSettings) -> int:

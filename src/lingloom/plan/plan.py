@@ -167,7 +167,7 @@ def _neural(
 ) -> Plan:
     """`step`: what a step takes, or how long its timing may take."""
     holding = memory.held(model, train)
-    terms["memory"] = [*memory.buffers(holding), *memory.surroundings(train)]
+    terms["memory"] = [*memory.buffers(holding), *memory.surroundings(train, model)]
     if total(terms["memory"]).value <= limits.memory_bytes:
         terms["memory"] = memory.memory_terms(model, train)  # the rehearsal takes its time
     if baseline is not None:  # one after the other, so the larger of the two is the peak

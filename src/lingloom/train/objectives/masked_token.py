@@ -64,6 +64,10 @@ class MaskedTokenSettings(ObjectiveSettings):
         return self
 
     @property
+    def varies(self) -> bool:
+        return True  # rows that hide whole words hide now more, now fewer tokens
+
+    @property
     def shares(self) -> Shares:
         return Shares(self.hidden_frac, self.mask_frac, self.random_frac)
 

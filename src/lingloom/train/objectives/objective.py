@@ -49,6 +49,11 @@ class ObjectiveSettings(Settings):
     packings: ClassVar[tuple[str, ...]] = ("stream",)
     """Values of train.packing that it knows."""
 
+    @property
+    def varies(self) -> bool:
+        """Whether its products have many shapes, as rows or what is told of them vary."""
+        return not self.fills
+
     def need_effect(self, model: ModelSettings, train: TrainSettings) -> None:
         """Refuse what would change nothing.
 
