@@ -74,6 +74,7 @@ SHRUNK = {
     "ptb_lstm": ["model.width=16", "train.batch=4", "train.steps=3"],
     "mnist_mlp": ["model.width=8"],
     "cnn_text": ["model.width=8", "model.filters=4"],
+    "cnn_trec": ["model.width=8", "model.filters=4", "train.steps=3"],
     "crf_tags": ["model.width=8", "model.embed_width=8"],
     "translate_en_zh": [
         *("tokens.vocab=262", "model.layers=1", "model.heads=2", "model.width=16"),
@@ -115,7 +116,8 @@ def here(tmp_path, monkeypatch) -> Path:
     spam = "\n".join(
         f"{'ham' if i % 3 else 'spam'}\tmessage {i} of {i % 7} cats" for i in range(90)
     )
-    (tmp_path / "sms.tsv").write_text(spam, "utf-8")
+    for name in ("sms.tsv", "trec.train.tsv", "trec.test.tsv"):
+        (tmp_path / name).write_text(spam, "utf-8")
     sentence = "小0\tB-PER\n明1\tI-PER\n看0\tO\n{}0\tO\n"
     for name, characters in (("train", "猫狗鸟鱼山水"), ("dev", "花草木竹松梅")):
         lines = "\n".join(sentence.format(character) for character in characters)
