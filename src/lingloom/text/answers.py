@@ -109,9 +109,8 @@ def _text(told: Any) -> str:
 def _nearest(passage: str, text: str, start: int | None) -> int:
     if start is None:
         return passage.find(text)
-    if start >= 0 and passage.startswith(text, start):
-        return start
-    before, after = passage.rfind(text, 0, max(0, start)), passage.find(text, max(0, start))
+    start = max(0, start)
+    before, after = passage.rfind(text, 0, start + len(text)), passage.find(text, start)
     if before < 0 or (after >= 0 and after - start < start - before):
         return after
     return before
