@@ -115,7 +115,9 @@ def _read_text(path: Path) -> str:
             "save the recipe as UTF-8"
         ) from None
     except OSError as error:
-        raise RecipeError(f"{path}: cannot be read: {error.strerror}") from None
+        raise RecipeError(
+            f"{path}: cannot be read ({error.strerror}); name a recipe that can"
+        ) from None
 
 
 # --------------------------------------------------------------------------- reading and checking

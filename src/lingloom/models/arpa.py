@@ -135,7 +135,7 @@ def read_arpa(path: Path) -> tuple[NGram, list[str]]:
         section = _section(path, lines, n, sizes, ids)
         table = Table([*table.levels, _level(path, section, table, n)], vocab)
     if next((text for _, text in lines if text), "") != "\\end\\":
-        raise DataError(f"{path}: does not close with \\end\\ -- the file is cut short")
+        raise DataError(f"{path}: does not close with \\end\\ -- copy the whole file")
     settings = NGramSettings(order=len(sizes), vocab=vocab, end=ids[END])
     model = NGram(settings)
     model.table = table
@@ -182,7 +182,9 @@ def _header(path: Path, lines: Lines) -> list[int]:
     """Number of n-grams promised for each order, up to the line `\\1-grams:`."""
     number, text = next(((i, t) for i, t in lines if t.strip()), (1, ""))
     if text.strip() != "\\data\\":
-        raise DataError(f"{path}:{number}: '{text[:40]}' where \\data\\ opens an ARPA file")
+        raise DataError(
+            f"{path}:{number}: '{text[:40]}' where \\data\\ opens an ARPA file -- name one"
+        )
     sizes: list[int] = []
     for number, text in lines:
         if text.strip() == "\\1-grams:" and sizes:
@@ -198,7 +200,7 @@ def _header(path: Path, lines: Lines) -> list[int]:
         if len(sizes) == HIGHEST_ORDER:
             raise DataError(f"{path}:{number}: order above {HIGHEST_ORDER} -- use a shorter model")
         sizes.append(int(size))
-    raise DataError(f"{path}:{number}: no n-grams follow -- the file is cut short")
+    raise DataError(f"{path}:{number}: no n-grams follow -- copy the whole file")
 
 
 def _section(

@@ -136,9 +136,14 @@ def _refuse_idle(text: TextSettings, overrides: list[str]) -> None:
     """Refuse keys of `text` that would change nothing: all text that is read is measured."""
     for key in (override.partition("=")[0] for override in overrides):
         if key in ("text.heldout", "text.heldout_frac", "text.split_seed"):
-            raise RecipeError(f"{key} ({COMMAND_LINE}): has no effect here, all text is measured")
+            raise RecipeError(
+                f"{key} ({COMMAND_LINE}): has no effect, as all text is measured; leave it out"
+            )
         if key.startswith("text.") and not text.entries:
-            raise RecipeError(f"{key} ({COMMAND_LINE}): has no effect without text.read=...")
+            raise RecipeError(
+                f"{key} ({COMMAND_LINE}): has no effect without other text; name it by "
+                "text.read=... or leave this out"
+            )
 
 
 def _defaults(folder: RunFolder) -> dict[str, Any]:

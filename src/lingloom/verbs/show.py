@@ -128,8 +128,8 @@ def _batch(run: RunFolder, settings: ShowSettings, as_json: bool) -> None:
     recipe = load_settings(Recipe, run.recipe)
     if settings.step >= recipe.train.steps:
         raise RecipeError(
-            f"step ({COMMAND_LINE}): {settings.step} is beyond the last of {run.path}, "
-            f"{recipe.train.steps - 1}, counted from 0"
+            f"step ({COMMAND_LINE}): {settings.step} is beyond the last step of {run.path}; name "
+            f"one from 0 to {recipe.train.steps - 1}"
         )
     data = open_data(run)
     batches = order_of(recipe, data)
@@ -154,6 +154,10 @@ def _batch(run: RunFolder, settings: ShowSettings, as_json: bool) -> None:
         for name, words in (("hidden", "hidden"), ("answer", "answer"), ("told", "label")):
             if name in row:
                 print(f"{words}: {' '.join(row[name])}")
+
+
+def _attention(run: RunFolder, settings: ShowSettings, as_json: bool) -> None:
+    show_attention.show(run, settings.rows, as_json)
 
 
 def _told(labels: "LabelSet | None", held: dict[str, Any]) -> dict[str, list[str]]:
@@ -205,5 +209,5 @@ VIEWS = {
     "batch": _batch,
     "recipe": _recipe,
     "losses": _losses,
-    "attention": show_attention.show,
+    "attention": _attention,
 }

@@ -1,14 +1,9 @@
 """`lingloom show RUN attention`: where a model looks in a source for each token of its target."""
 
-from typing import TYPE_CHECKING
-
 from ..errors import RecipeError
 from ..runs import RunFolder
 from ..tokens.tokenizer import END, Tokenizer
 from .console import answer
-
-if TYPE_CHECKING:
-    from .show import ShowSettings
 
 SHOWN = 3
 """Places of the source that are told for each token, the weightiest first."""
@@ -16,8 +11,8 @@ LEAST = 0.05
 """Weight below which a place is not told, but for the first."""
 
 
-def show(run: RunFolder, settings: "ShowSettings", as_json: bool) -> None:
-    """Print held-out targets token by token, each with the places of its source that counted.
+def show(run: RunFolder, rows: int, as_json: bool) -> None:
+    """Print `rows` held-out targets token by token, each with the places of its source that count.
 
     Raises:
         RecipeError: the run's model does not say where it looks.
@@ -37,7 +32,7 @@ def show(run: RunFolder, settings: "ShowSettings", as_json: bool) -> None:
         )
     data = open_data(run)
     objective = objective_of(recipe.model, recipe.train)  # type: ignore[arg-type]
-    batch = next(objective.heldout(data.reading("heldout"), model.settings, settings.rows))
+    batch = next(objective.heldout(data.reading("heldout"), model.settings, rows))
     found = []
     assert isinstance(batch, PairBatch)
     for row, weights in zip(batch.split(1), model.alignment(batch), strict=True):
