@@ -15,12 +15,14 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import count
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
+from turns import in_turns, over
 
 from lingloom.models.transformer import TransformerSettings, sinusoids
 from lingloom.tokens.batch import IGNORE, PairBatch
@@ -155,15 +157,12 @@ def main() -> None:
         }
         for steps in runs.values():
             timed(steps, 2)
-        speeds: dict[str, list[float]] = {who: [] for who in runs}
-        for _ in range(asked.rounds):
-            for who, steps in runs.items():
-                speeds[who].append(timed(steps, asked.steps))
+        turns = {who: partial(timed, steps, asked.steps) for who, steps in runs.items()}
+        speeds = in_turns(asked.rounds, turns)
         for who, some in speeds.items():
-            ratios = [a / b for a, b in zip(speeds["ours"], some, strict=True)]
             print(
                 f"{precision} {who:24} {statistics.median(some):8,.0f} tokens/s; ours "
-                f"{statistics.median(ratios):.2f}x ({min(ratios):.2f} - {max(ratios):.2f})"
+                f"{over(speeds['ours'], some)}"
             )
 
 

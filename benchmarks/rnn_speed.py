@@ -13,10 +13,12 @@ import platform
 import statistics
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import torch
 from torch import nn
 from torch.nn import functional as F
+from turns import in_turns, over
 
 from lingloom.models.rnn import RNNSettings
 from lingloom.tokens.batch import Batch
@@ -109,16 +111,12 @@ def main() -> None:
             }
             for steps in runs.values():
                 timed(steps, 2)
-            turns: dict[str, list[float]] = {who: [] for who in runs}
-            for _ in range(asked.rounds):
-                for who, steps in runs.items():
-                    turns[who].append(timed(steps, asked.steps))
-            speed = {who: tokens / statistics.median(some) for who, some in turns.items()}
-            ratios = [b / a for a, b in zip(turns["ours"], turns["torch.nn"], strict=True)]
+            turns = {who: partial(timed, steps, asked.steps) for who, steps in runs.items()}
+            took = in_turns(asked.rounds, turns)
+            speed = {who: tokens / statistics.median(some) for who, some in took.items()}
             print(
                 f"{name:24} {precision}: ours {speed['ours']:8,.0f} tokens/s, torch.nn "
-                f"{speed['torch.nn']:8,.0f}; {statistics.median(ratios):.2f}x "
-                f"({min(ratios):.2f} - {max(ratios):.2f})"
+                f"{speed['torch.nn']:8,.0f}; {over(took['torch.nn'], took['ours'])}"
             )
 
 

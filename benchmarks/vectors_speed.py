@@ -18,11 +18,12 @@ import sys
 import tempfile
 from pathlib import Path
 
+from turns import PEERS, in_turns, over
+
 from lingloom.measure.word_vectors import likeness
 from lingloom.models.vector_files import read_vectors
 from lingloom.tasks.nearest import WordVectors
 
-PEERS = Path(__file__).parent / "peers"
 RECIPE = Path(__file__).parent.parent / "recipes" / "word2vec.yaml"
 
 
@@ -42,27 +43,37 @@ def main() -> None:
         "lingloom": [sys.executable, str(PEERS / "lingloom_vectors.py"), f"--recipe={RECIPE}"],
         "gensim": [args.peer_python, str(PEERS / "gensim_vectors.py")],
     }
-    speeds: dict[str, list[float]] = {name: [] for name in entries}
-    for turn in range(args.rounds):
-        for name, command in entries.items():
-            with tempfile.TemporaryDirectory() as folder:
-                out = Path(folder, "vectors.bin")
-                run = [*command, *common, f"--out={out}"]
-                told = subprocess.run(run, check=True, capture_output=True, text=True)
-                found = json.loads(told.stdout.splitlines()[-1])
-                speeds[name].append(args.epochs * found["words"] / found["seconds_s"])
-                print(
-                    f"round {turn + 1}: {name} {found['version']} {speeds[name][-1]:,.0f} words/s"
-                )
-                if turn == 0:
-                    vectors = WordVectors(*read_vectors(out))
-                    for path in args.similarity:
-                        print(f"    {likeness(vectors, path, resamples=1000, seed=0)}")
-            sys.stdout.flush()
-    ratios = [ours / theirs for ours, theirs in zip(*speeds.values(), strict=True)]
+    turns = {
+        name: Turn([*command, *common], args.epochs, args.similarity)
+        for name, command in entries.items()
+    }
+    speeds = in_turns(args.rounds, turns)
     for name, values in speeds.items():
         print(f"{name}: {statistics.median(values):,.0f} words/s (median of {args.rounds})")
-    print(f"ratio {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+    print(f"ratio {over(*speeds.values())}")
+
+
+class Turn:
+    """Trains once, and says how alike its words are to what people say, the first time."""
+
+    def __init__(self, command: list[str], epochs: int, similarity: list[str]):
+        self.command, self.epochs, self.similarity = command, epochs, similarity
+
+    def __call__(self) -> float:
+        """Words per second."""
+        with tempfile.TemporaryDirectory() as folder:
+            out = Path(folder, "vectors.bin")
+            run = [*self.command, f"--out={out}"]
+            told = subprocess.run(run, check=True, capture_output=True, text=True)
+            found = json.loads(told.stdout.splitlines()[-1])
+            speed: float = self.epochs * found["words"] / found["seconds_s"]
+            print(f"{Path(self.command[1]).stem} {found['version']} {speed:,.0f} words/s")
+            vectors = WordVectors(*read_vectors(out))
+        for path in self.similarity:
+            print(f"    {likeness(vectors, path, resamples=1000, seed=0)}")
+        self.similarity = []  # told once
+        sys.stdout.flush()
+        return speed
 
 
 if __name__ == "__main__":

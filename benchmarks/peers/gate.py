@@ -1,4 +1,4 @@
-"""How a runner and train_speed.py talk, so that several trainers can take turns step by step.
+"""How a runner and turns.py talk, so that several trainers can take turns step by step.
 
 A runner does its warm-up steps freely, says `ready`, then waits. Each order from standard input is
 a number of steps; the runner does them, answers with one JSON line, and waits again; 0 ends it.
@@ -16,7 +16,7 @@ from typing import Any
 
 
 def arguments() -> argparse.Namespace:
-    """The shape and the setting that train_speed.py asks for."""
+    """The shape and the setting that is asked for."""
     parser = argparse.ArgumentParser()
     for name in ("layers", "heads", "width", "context", "vocab", "batch"):
         parser.add_argument(f"--{name}", type=int, required=True)
