@@ -35,6 +35,7 @@ from .tasks.embed import embed
 from .tasks.fill import Unmasked, fill
 from .tasks.fill_gaps import WithoutGaps, fill_gaps
 from .tasks.generate import generate
+from .tasks.in_context import Occurrence, embed_words, nearest_in_context
 from .tasks.kinds import TASKS
 from .tasks.nearest import By, Near, WordVectors, analogy, nearest, similarity, word_vectors
 from .tasks.tag import Tagged, tag
@@ -162,6 +163,37 @@ class Model:
             ShapeError: a text does not fit the model's context.
         """
         return embed(self.model, self.tokenizer, texts, normalise).numpy()
+
+    def embed_words(self, texts: Sequence[str], words: Sequence[str]) -> np.ndarray:
+        """A vector for each word as it stands in its text, (N, C) float32 of length 1: the mean of
+        the last layer over its tokens.
+
+        Args:
+            texts: at least one.
+            words: one for each text; the first place where it stands there counts.
+
+        Raises:
+            RecipeError: the model has no vector for each place of a text.
+            DataError: a word does not stand in its text.
+            ShapeError: a text does not fit the model's context.
+        """
+        return embed_words(self.model, self.tokenizer, texts, words).numpy()
+
+    def nearest_in_context(
+        self,
+        text: str,
+        word: str,
+        texts: Iterable[str | Document],
+        *,
+        other: str = "",
+        count: int = 10,
+    ) -> list[Occurrence]:
+        """Where `word` stands in `texts` in the way nearest to that in which it stands in `text`,
+        nearest first; or where `other` does. Errors as `embed_words`."""
+        named = ((document.id, document.text) for document in _documents(texts))
+        return nearest_in_context(
+            self.model, self.tokenizer, text, word, named, other=other, count=count
+        )
 
     @overload
     def classify(self, text: str, second: str | None = None) -> str: ...  # type: ignore[overload-overlap]

@@ -1,22 +1,37 @@
-"""`lingloom nearest RUN king - man + woman`: the words nearest to a word, or to a sum of words."""
+"""`lingloom nearest RUN king - man + woman`: the words nearest to a word, or to a sum of words.
+
+`lingloom nearest RUN "the bank of the river" word=bank`: where the word stands in like manner.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
 
 from pydantic import PositiveInt
 
 from ..errors import RecipeError
 from ..settings import Settings
+from ..text.document import Document
+from ..text.read import TextSettings, documents
 from .asks.nearest import tell
-from .console import read_words
+from .console import answer, read_words
 
 
 class NearestSettings(Settings):
     """Keys of `lingloom nearest`."""
 
     count: PositiveInt = 10
-    """How many words."""
+    """How many words, or places."""
+    word: str = ""
+    """A word of the text behind the run, as it is meant there; empty: all that stands behind the
+    run are words."""
+    other: str = ""
+    """With word: the places of this word instead of its own."""
+    text: TextSettings = TextSettings(read=[])
+    """With word: where to look; without text.read it is the run's held-out text."""
 
 
 def run(arguments: list[str]) -> int:
-    """Print the nearest words; the exit code."""
+    """Print the nearest words, or places; the exit code."""
     words = read_words(
         "nearest", arguments, needs=2, takes=len(arguments), schema=NearestSettings, free=True
     )
@@ -29,10 +44,55 @@ def run(arguments: list[str]) -> int:
     keys = [*(name for name in words.names if _is_key(name)), *words.overrides]
     if len(names) < 2:
         raise RecipeError("usage: lingloom nearest RUN WORDS...; write a word behind the run")
-    settings = load_settings(NearestSettings, {}, keys)
-    tell(load(names[0]), " ".join(names[1:]), settings.count, words.json)
+    settings, text = load_settings(NearestSettings, {}, keys), " ".join(names[1:])
+    if settings.word:
+        _in_context(names[0], text, settings, words.json)
+        return 0
+    for key in keys:
+        if not key.startswith("count="):
+            raise RecipeError(
+                f"{key} (command line): has no effect without word=..., a word of the text behind "
+                "the run; leave it out"
+            )
+    tell(load(names[0]), text, settings.count, words.json)
     return 0
 
 
+def _in_context(run: str, text: str, settings: NearestSettings, as_json: bool) -> None:
+    from ..api import load
+
+    found = load(run).nearest_in_context(
+        text, settings.word, _texts(run, settings.text), other=settings.other, count=settings.count
+    )
+    if as_json:
+        answer({"text": text, "word": settings.word, "nearest": [vars(place) for place in found]})
+        return
+    for place in found:
+        print(
+            f"{place.similarity:.3f}  {place.before}[{place.word}]{place.after}  "
+            f"({place.document}, character {place.start})"
+        )
+
+
+def _texts(run: str, text: TextSettings) -> Iterator[Document]:
+    """Those that are named, or what the run held out."""
+    if text.entries:
+        yield from documents(text, lambda record: None)
+        return
+    if Path(run, "config.json").is_file():
+        raise RecipeError(
+            f"{run}: is a model without a run, and has no held-out text; name some with "
+            "text.read=FILE"
+        )
+    from ..pipeline.prepare import open_data
+    from ..runs import find_run
+
+    data = open_data(find_run(run))
+    for i in range(data.heldout.documents):
+        ids = data.heldout.document(i).tolist()
+        yield Document(data.tokenizer.decode(ids), data.heldout.document_id(i), "")
+
+
 def _is_key(word: str) -> bool:
-    return word.partition("=")[0] in NearestSettings.model_fields and "=" in word
+    section = word.partition("=")[0].partition(".")[0]
+    return "=" in word and section in NearestSettings.model_fields
