@@ -190,6 +190,51 @@ def test_runs_are_measured_and_proved(mail_run, name_run, folder, capsys):
         assert passed["exported = trained"] and all(passed.values())
 
 
+def test_what_was_cut_in_training_is_cut_when_asked_and_measured(folder, capsys):
+    cut = [*TRAIN, "train.objective={kind: classify, cut: true}"]
+    lingloom.run(folder / "mails.yaml", *cut, "model.context=8", f"out={folder}/cut")
+    lingloom.load(folder / "cut").export(folder / "cut-out")
+    longer = "we lunch now you me now the we prize prize prize"
+    for place in (folder / "cut", folder / "cut-out"):
+        model = lingloom.load(place)
+        whole, short = model.classified([longer, "we lunch now you me now the we"])
+        assert (whole.label, whole.left_out, short.left_out) == ("ham", 3, 0)
+        assert whole.chances == pytest.approx(short.chances, abs=1e-5)
+    assert main(["ask", str(folder / "cut"), longer]) == 0
+    told = capsys.readouterr()
+    assert told.out == "ham\n"
+    assert "(only the beginning was read: the last 3 tokens do not fit model.context 8)" in told.err
+    (folder / "long.tsv").write_text(f"ham\t{longer}\nspam\tthe prize\n")
+    assert main(["measure", str(folder / "cut"), f"text.read={folder}/long.tsv", "--json"]) == 0
+    accuracy = json.loads(capsys.readouterr().out)["scores"][0]
+    assert (accuracy["value"], accuracy["fixes"]["cut texts"]) == (1, 1)
+
+
+def test_words_beyond_the_cut_are_not_told(folder, capsys):
+    lingloom.run(
+        folder / "names.yaml",
+        *TRAIN,
+        "train.objective={kind: tag, cut: true}",
+        "model.context=12",
+        f"out={folder}/cut-names",
+    )
+    model = lingloom.load(folder / "cut-names")
+    (found,) = model.tagged([["a"] * 30])
+    assert len(found.words) + found.left_out == 30 and found.left_out > 0
+    assert main(["ask", str(folder / "cut-names"), " ".join("a" * 30)]) == 0
+    assert f"the last {found.left_out} words do not fit" in capsys.readouterr().err
+    (folder / "long.conll").write_text("".join("a\tO\n" * 30) + "\nX\tB-PER\nb\tI-PER\n")
+    words = [f"text.read={folder}/long.conll", "--json"]
+    assert main(["measure", str(folder / "cut-names"), *words]) == 0
+    scores = json.loads(capsys.readouterr().out)["scores"]
+    assert all(score["fixes"]["cut texts"] == 1 for score in scores)
+
+
+def test_a_text_that_is_too_long_for_a_model_that_cuts_none_is_refused(mail_run):
+    with pytest.raises(ShapeError, match=r"tokens do not fit model\.context 16"):
+        lingloom.load(mail_run.path).classify("now " * 17)
+
+
 def test_text_without_labels_is_refused_before_it_is_read(folder):
     with pytest.raises(RecipeError) as error:
         lingloom.run(folder / "mails.yaml", "text.label_field=")

@@ -1,5 +1,6 @@
 """Labels beside texts, and rows of labelled texts."""
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 
 from lingloom.errors import DataError
 from lingloom.text.document import Document
+from lingloom.tokens import labels
 from lingloom.tokens.batch import IGNORE
 from lingloom.tokens.bytelevel import BPESettings, BytesSettings
 from lingloom.tokens.characters import CharactersSettings
@@ -132,6 +134,37 @@ def test_a_text_without_a_label_is_refused(tmp_path):
     rows = [("train", Document("a", "rows:1", "rows"))]
     with pytest.raises(DataError, match=r"rows:1: has no label; name the field"):
         write_labels(rows, "text", tmp_path, WordByWord(tokenizer))
+
+
+def test_writing_labels_takes_no_memory_for_each_text(tmp_path):
+    words = WordByWord(BytesSettings().train([]))
+    rows = (
+        ("train", Document("a", f"rows:{i}", "rows", {"label": "ab"[i % 2]})) for i in range(60_000)
+    )
+    tracemalloc.start()
+    write_labels(rows, "text", tmp_path, words)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < 3e6  # 157 bytes a text would be 9.4e6
+    numbers = np.fromfile(tmp_path / "train.labels.bin", "<i4")
+    assert np.array_equal(numbers, np.arange(60_000) % 2)
+
+
+def test_labels_are_numbered_alike_in_blocks_of_any_size(tmp_path, monkeypatch):
+    rows = [("to X", "O B"), ("X Y to", "B I O"), ("to", "O"), ("Y", "B")]
+    written = []
+    for block in (1, 3, 1 << 20):
+        monkeypatch.setattr(labels, "BLOCK", block)
+        stored(tmp_path, rows, "word")
+        written.append((tmp_path / "train.labels.bin").read_bytes())
+    assert written[0] == written[1] == written[2]
+    assert np.frombuffer(written[0], "<i4").tolist() == [2, 0, IGNORE, 0, 1, 2, IGNORE, 2, IGNORE]
+
+
+def test_labels_that_are_refused_leave_nothing_behind(tmp_path):
+    with pytest.raises(DataError, match="nothing to tell apart"):
+        stored(tmp_path, [("a", "x"), ("b", "x")])
+    assert not [path.name for path in tmp_path.iterdir() if "labels" in path.name]
 
 
 def test_damaged_labels_are_refused(tmp_path):

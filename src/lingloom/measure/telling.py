@@ -32,13 +32,15 @@ def told_of_rows(model: LabelModel, rows: Labelled) -> Told:
 def told_of_documents(
     model: LabelModel, tokenizer: Tokenizer, labels: LabelSet, documents: Iterable[Document]
 ) -> Told:
-    """What `model` says of `documents`, whose meta has a `label` each.
+    """What `model` says of `documents`, whose meta has a `label` each; of cut ones, of what was
+    read.
 
     Raises:
         DataError: a document has no label, one that the model does not know, or another number of
             them than of words.
-        ShapeError: a text does not fit the model's context.
+        ShapeError: a text does not fit the model's context, and training did not cut such.
     """
+    cut_texts = 0
     ids, said, true = list[str](), list[tuple[np.ndarray, np.ndarray]](), list[np.ndarray]()
     numbers = {name: i for i, name in enumerate(labels.names)}
     for some in _in_batches(documents):
@@ -46,12 +48,19 @@ def told_of_documents(
             ids.append(document.id)
             true.append(_told_in(document, labels, numbers))
         if labels.of == "text":
-            rows = rows_of_texts(model, tokenizer, [*map(_whole, some)], labels)
+            rows, left_out = rows_of_texts(model, tokenizer, [*map(_whole, some)], labels)
+            cut_texts += sum(beyond > 0 for beyond in left_out)
         else:
-            rows = rows_of_words(model, tokenizer, [document.text.split() for document in some])
-        said += _said(model, rows)
+            words = [document.text.split() for document in some]
+            rows = rows_of_words(model, tokenizer, words, cut=labels.cut)
+        found = _said(model, rows)
+        if labels.of == "word":
+            for place, (labelled, _) in enumerate(found, start=len(said)):
+                cut_texts += len(labelled) < len(true[place])
+                true[place] = true[place][: len(labelled)]
+        said += found
     chances = [chance for _, chance in said] if labels.of == "text" else ()
-    return Told(labels.names, ids, [label for label, _ in said], true, chances)
+    return Told(labels.names, ids, [label for label, _ in said], true, chances, cut_texts)
 
 
 def _whole(document: Document) -> Text:

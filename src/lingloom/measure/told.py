@@ -36,6 +36,8 @@ class Told:
     """In the same way."""
     chances: Sequence[np.ndarray] = ()
     """(N,) arrays (L,): how likely each label is of each text; empty where that is not known."""
+    cut_texts: int = 0
+    """Texts of which only the beginning was read."""
 
     def confusion(self) -> np.ndarray:
         """How often what is true (rows) was said to be what (columns), (L, L) int64."""

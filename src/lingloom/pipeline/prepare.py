@@ -305,7 +305,8 @@ def _write(
         yield Event("shards", "progress", {"tokens": stats.tokens})
     yield Event("shards", "end", {"tokens": stats.tokens, "seconds_s": time.perf_counter() - begun})
     if of:
-        labels = write_labels(documents(), of, run.data, words)
+        cut = bool(getattr(objective_of(recipe.model, recipe.train), "cut", False))  # type: ignore[arg-type]
+        labels = write_labels(documents(), of, run.data, words, cut=cut)
         facts = {"of": of, "labels": len(labels.names), "never_learnt": never_learnt(run.data)}
         yield Event("labels", "end", facts)
     if recipe.text.answer_field:

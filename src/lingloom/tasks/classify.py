@@ -17,6 +17,8 @@ class Classified:
     """The likeliest."""
     chances: dict[str, float]
     """Probability of every label, the likeliest first."""
+    left_out: int = 0
+    """Tokens at its end that were not read, for the model has no room for them."""
 
 
 def classify(
@@ -26,12 +28,12 @@ def classify(
 
     Raises:
         DataError: a text is empty; or it comes alone, or with another, where `labels` do not.
-        ShapeError: a text does not fit the model's context.
+        ShapeError: a text does not fit the model's context, and training did not cut such.
     """
     found = []
     for at in range(0, len(texts), AT_ONCE):
-        rows = rows_of_texts(model, tokenizer, texts[at : at + AT_ONCE], labels)
-        for chances in text_chances(model, rows).tolist():
+        rows, left_out = rows_of_texts(model, tokenizer, texts[at : at + AT_ONCE], labels)
+        for chances, beyond in zip(text_chances(model, rows).tolist(), left_out, strict=True):
             named = sorted(zip(labels.names, chances, strict=True), key=lambda each: -each[1])
-            found.append(Classified(named[0][0], dict(named)))
+            found.append(Classified(named[0][0], dict(named), beyond))
     return found

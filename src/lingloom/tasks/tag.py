@@ -39,6 +39,8 @@ class Tagged:
     """What was said of a text."""
 
     words: tuple[TaggedWord, ...]
+    left_out: int = 0
+    """Words at its end that were not read, for the model has no room for them."""
 
     @property
     def stretches(self) -> list[Stretch]:
@@ -62,7 +64,7 @@ def tag(
 
     Raises:
         DataError: a text is empty.
-        ShapeError: a text does not fit the model's context.
+        ShapeError: a text does not fit the model's context, and training did not cut such.
     """
     words = [cut_words(text, labels) if isinstance(text, str) else list(text) for text in texts]
     if odd := next((word for each in words for word in each if len(word.split()) != 1), None):
@@ -70,11 +72,13 @@ def tag(
     found = []
     for at in range(0, len(words), AT_ONCE):
         some = words[at : at + AT_ONCE]
-        rows = rows_of_words(model, tokenizer, some)
+        rows = rows_of_words(model, tokenizer, some, cut=labels.cut)
         assert rows.targets is not None
         best, chances = word_labels(model, rows)
         for b, each in enumerate(some):
             places = (rows.targets[b] != IGNORE).nonzero()[:, 0]
-            said = zip(each, best[b, places].tolist(), chances[b, places].tolist(), strict=True)
-            found.append(Tagged(tuple(TaggedWord(w, labels.names[i], p) for w, i, p in said)))
+            read = each[: len(places)]
+            said = zip(read, best[b, places].tolist(), chances[b, places].tolist(), strict=True)
+            tagged = tuple(TaggedWord(w, labels.names[i], p) for w, i, p in said)
+            found.append(Tagged(tagged, len(each) - len(read)))
     return found

@@ -13,7 +13,7 @@ from ..errors import DataError
 from ..models.layers import check_length
 from ..models.model import LabelModel
 from ..tokens.batch import IGNORE, Passages
-from ..tokens.labelled import paired, passages
+from ..tokens.labelled import fitted, paired, passages
 from ..tokens.labels import LabelSet
 from ..tokens.tokenizer import Tokenizer
 from ..tokens.word_by_word import WordByWord
@@ -26,13 +26,14 @@ Told = str | tuple[str, str]
 
 def rows_of_texts(
     model: LabelModel, tokenizer: Tokenizer, texts: Sequence[Told], labels: LabelSet
-) -> Passages:
-    """One row a text, or a pair of texts, to be told what it is.
+) -> tuple[Passages, list[int]]:
+    """One row a text, or a pair of texts, to be told what it is; and how many tokens of each were
+    left out, as `labels.cut` allows where it is too long.
 
     Raises:
         DataError: a text is empty; or there are two where `labels` are given to one, or one where
             they are given to two.
-        ShapeError: a text does not fit the model's context.
+        ShapeError: a text does not fit the model's context, and is not to be cut.
     """
     for text in texts:
         if isinstance(text, str) == labels.pairs:
@@ -43,25 +44,38 @@ def rows_of_texts(
             raise DataError(f"'{shown[:40]}': this model tells what {few} are; {many}")
     if not labels.pairs:
         plain = [text for text in texts if isinstance(text, str)]
-        return _rows(model, tokenizer, tokenizer.encode_batch(plain), None)
+        lines = tokenizer.encode_batch(plain)
+        return _rows(model, tokenizer, lines, None, labels.cut), _beyond(model, tokenizer, lines)
     both = [text for text in texts if not isinstance(text, str)]
     firsts, seconds = (tokenizer.encode_batch([pair[i] for pair in both]) for i in (0, 1))
     _need_text([*firsts, *seconds])
     signs = model.settings.signs(tokenizer)
-    rows = paired([*zip(firsts, seconds, strict=True)], tokenizer.end, signs)
+    pairs, left_out = [*zip(firsts, seconds, strict=True)], [0] * len(both)
+    if labels.cut:
+        room = model.settings.context - len(signs[0]) - 2 * len(signs[1])
+        left_out = [max(0, len(a) + len(b) - room) for a, b in pairs]
+        pairs = [fitted(a, b, room) for a, b in pairs]
+    rows = paired(pairs, tokenizer.end, signs)
     check_length(rows.context, model.settings.context)
-    return rows
+    return rows, left_out
 
 
 def rows_of_words(
-    model: LabelModel, tokenizer: Tokenizer, texts: Sequence[Sequence[str]]
+    model: LabelModel, tokenizer: Tokenizer, texts: Sequence[Sequence[str]], *, cut: bool
 ) -> Passages:
     """One row a text, given by its words, to be told what each word is: `targets` is 0 at a word's
     first token and IGNORE elsewhere.
 
+    Args:
+        model: that tells words.
+        tokenizer: the one it was trained with.
+        texts: their words.
+        cut: whether words that do not fit the model's context are left out; nothing is then told
+            of them.
+
     Raises:
         DataError: a text is empty.
-        ShapeError: a text does not fit the model's context.
+        ShapeError: a text does not fit the model's context, and is not to be cut.
     """
     encode, lines, marks = WordByWord(tokenizer), [], []
     for words in texts:
@@ -71,7 +85,19 @@ def rows_of_words(
         mark[np.cumsum(sizes) - sizes] = 0
         marks.append(mark)
         lines.append(np.concatenate(each) if each else np.empty(0, np.uint32))
-    return _rows(model, tokenizer, lines, marks)
+    return _rows(model, tokenizer, lines, marks, cut)
+
+
+def _room(model: LabelModel, tokenizer: Tokenizer) -> int:
+    """Tokens of a text that the model reads at once."""
+    before, behind = model.settings.signs(tokenizer)
+    return int(model.settings.context) - len(before) - len(behind)
+
+
+def _beyond(model: LabelModel, tokenizer: Tokenizer, lines: Sequence[np.ndarray]) -> list[int]:
+    """Tokens of each text that the model has no room for."""
+    room = _room(model, tokenizer)
+    return [max(0, len(line) - room) for line in lines]
 
 
 def _rows(
@@ -79,8 +105,13 @@ def _rows(
     tokenizer: Tokenizer,
     lines: Sequence[np.ndarray],
     marks: Sequence[np.ndarray] | None,
+    cut: bool,
 ) -> Passages:
     _need_text(lines)
+    if cut:
+        room = _room(model, tokenizer)
+        lines = [line[:room] for line in lines]
+        marks = None if marks is None else [mark[:room] for mark in marks]
     signs = model.settings.signs(tokenizer)
     rows = passages(lines, tokenizer.end, signs=signs, marks=marks)
     check_length(rows.context, model.settings.context)

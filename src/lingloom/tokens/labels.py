@@ -10,11 +10,12 @@ that occurs only in held-out text is never learnt, counts as a mistake, and is t
 """
 
 import json
+import os
 import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -49,6 +50,8 @@ class LabelSet:
     Chinese text is to be cut in this way."""
     pairs: bool = False
     """Whether a label is given to two texts together."""
+    cut: bool = False
+    """Whether only the beginning is read of what the model has no room for (else it is refused)."""
 
     def save(self, folder: Path, counts: Mapping[str, Mapping[str, int]]) -> None:
         """Write labels.json.
@@ -62,6 +65,7 @@ class LabelSet:
             "of": self.of,
             "han_apart": self.han_apart,
             "pairs": self.pairs,
+            "cut": self.cut,
             "names": self.names,
             "counts": counts,
         }
@@ -78,8 +82,8 @@ def open_label_set(folder: str | Path) -> LabelSet:
 
 
 def _label_set(tree: Mapping[str, Any]) -> LabelSet:
-    pairs = tree.get("pairs", False)
-    return LabelSet(tuple(tree["names"]), tree["of"], tree["han_apart"], pairs)
+    options = (bool(tree.get(key, False)) for key in ("pairs", "cut"))
+    return LabelSet(tuple(tree["names"]), tree["of"], tree["han_apart"], *options)
 
 
 class Labels:
@@ -116,15 +120,44 @@ class Labels:
 # --------------------------------------------------------------------------- writing
 
 
-@dataclass
-class _Split:
-    numbers: list[np.ndarray] = field(default_factory=list)
-    """In the order in which the labels were met."""
-    counts: Counter[int] = field(default_factory=Counter)
+BLOCK = 1 << 20
+"""Labels that are given their numbers at once."""
+
+
+class _Writing:
+    """The labels of one split on their way to the disk, by the order in which they were met."""
+
+    def __init__(self, place: Path):
+        self.place, self.aside = place, place.with_name(f".{place.name}.part")
+        self.counts: Counter[int] = Counter()
+        self._file = open(self.aside, "w+b")  # noqa: SIM115 - closed by `discard`
+
+    def add(self, numbers: np.ndarray) -> None:
+        self._file.write(numbers.astype("<i4").tobytes())
+
+    def finish(self, order: np.ndarray) -> None:
+        """Put the file in its place, label i of those met being number `order[i]`."""
+        self._file.flush()
+        met = np.memmap(self.aside, "<i4", mode="r+")
+        for start in range(0, len(met), BLOCK):
+            some = met[start : start + BLOCK]
+            some[:] = np.where(some == IGNORE, IGNORE, order[np.maximum(some, 0)])
+        met.flush()
+        os.replace(self.aside, self.place)
+
+    def discard(self) -> None:
+        """Leave nothing behind that is not in its place."""
+        self._file.close()
+        self.aside.unlink(missing_ok=True)
 
 
 def write_labels(
-    documents: Iterable[tuple[str, Document]], of: Of, folder: Path, encode: WordByWord
+    documents: Iterable[tuple[str, Document]],
+    of: Of,
+    folder: Path,
+    encode: WordByWord,
+    *,
+    cut: bool = False,
 ) -> LabelSet:
     """Write the labels of (split, document) pairs, whose meta has a `label` each.
 
@@ -133,28 +166,51 @@ def write_labels(
         of: whether a label is given to a text, or one to each of its words, divided by blanks.
         folder: where the shards are.
         encode: as the shards were encoded, where labels are given to words.
+        cut: whether a model will read only the beginning of what it has no room for.
 
     Raises:
         DataError: a document has no label, or another number of them than of words; there is only
             one label; there are nearly as many as texts.
     """
+    splits: dict[str, _Writing] = {}
+    try:
+        labels, met = _met(documents, of, folder, encode, splits)
+        labels = replace(labels, cut=cut)
+        order = np.empty(len(met), "<i4")
+        order[[met[name] for name in labels.names]] = np.arange(len(met))
+        for writing in splits.values():
+            writing.finish(order)
+    finally:
+        for writing in splits.values():
+            writing.discard()
+    counts = {
+        split: {name: found for name in labels.names if (found := writing.counts[met[name]])}
+        for split, writing in splits.items()
+    }
+    labels.save(folder, counts)
+    return labels
+
+
+def _met(
+    documents: Iterable[tuple[str, Document]],
+    of: Of,
+    folder: Path,
+    encode: WordByWord,
+    splits: dict[str, _Writing],
+) -> tuple[LabelSet, dict[str, int]]:
+    """Give every label the number under which it was met first, and write these to `splits`."""
     met: dict[str, int] = {}
-    splits: dict[str, _Split] = {}
     texts, han_apart, han, pairs = 0, True, False, False
     for split, document in documents:
-        label = document.meta.get("label")
-        if label is None:
-            raise DataError(
-                f"{document.id}: has no label; name the field that holds it as text.label_field, "
-                "or of images the file as text.labels"
-            )
-        kept = splits.setdefault(split, _Split())
+        if split not in splits:
+            splits[split] = _Writing(folder / f"{split}.labels.bin")
+        writing, label = splits[split], _label(document)
         texts += 1
         pairs = "second" in document.meta
         if of == "text":
             number = met.setdefault(regular(label), len(met))
-            kept.numbers.append(np.array([number], "<i4"))
-            kept.counts[number] += 1
+            writing.add(np.array([number]))
+            writing.counts[number] += 1
             continue
         words, tags = document.text.split(), label.split()
         if len(words) != len(tags):
@@ -163,33 +219,32 @@ def write_labels(
                 "blanks, needs one label: correct the text"
             )
         found = [met.setdefault(regular(tag), len(met)) for tag in tags]
-        kept.counts.update(found)
-        kept.numbers.append(_on_first_tokens(found, encode.words(words)))
+        writing.counts.update(found)
+        writing.add(_on_first_tokens(found, encode.words(words)))
         if split == "train":
             han = han or any(re.match(f"[{HAN}]", word) for word in words)
             han_apart = han_apart and not any(_HAN_WORD.search(word) for word in words)
     _refuse_odd(list(met), of, texts)
-    names = sorted(met, key=_place)
-    labels = LabelSet(tuple(names), of, han and han_apart, pairs)
-    order = np.empty(len(names), "<i4")
-    order[[met[name] for name in names]] = np.arange(len(names))
-    for split, kept in splits.items():
-        numbers = np.concatenate(kept.numbers)
-        numbers = np.where(numbers == IGNORE, IGNORE, order[np.maximum(numbers, 0)]).astype("<i4")
-        numbers.tofile(folder / f"{split}.labels.bin")
-    counts = {
-        split: {name: kept.counts[met[name]] for name in names if kept.counts[met[name]]}
-        for split, kept in splits.items()
-    }
-    labels.save(folder, counts)
-    return labels
+    return LabelSet(tuple(sorted(met, key=_place)), of, han and han_apart, pairs), met
+
+
+def _label(document: Document) -> str:
+    label = document.meta.get("label")
+    if label is None:
+        raise DataError(
+            f"{document.id}: has no label; name the field that holds it as text.label_field, or of "
+            "images the file as text.labels"
+        )
+    return str(label)
 
 
 def never_learnt(folder: Path) -> dict[str, int]:
     """Labels that held-out text has and training text has not, with how often."""
     counts = _tree(folder)["counts"]
-    there = counts.get("train", {})
-    return {name: n for name, n in counts.get("heldout", {}).items() if name not in there}
+    there, held = counts.pop("train", {}), Counter[str]()
+    for found in counts.values():
+        held.update(found)
+    return {name: n for name, n in held.items() if name not in there}
 
 
 def _on_first_tokens(labels: Sequence[int], words: Sequence[np.ndarray]) -> np.ndarray:

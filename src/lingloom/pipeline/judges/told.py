@@ -85,7 +85,8 @@ def scores_of_text(
     labels = data.labels["train"].set
     told = told_of_documents(model, data.tokenizer, labels, documents)
     names = hashlib.sha256("\n".join(told.ids).encode()).hexdigest()[:12]
-    return _scored(told, recipe, {"documents": names})
+    cut = {"cut texts": told.cut_texts} if told.cut_texts else {}
+    return _scored(told, recipe, {"documents": names, **cut})
 
 
 def _heldout(recipe: Recipe, data: Data, model: LabelModel) -> Labelled:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from ..console import Words, answer, story
-from .keys import need_no_decode, need_one_text, second_text
+from .keys import need_no_decode, need_one_text, say_cut, second_text
 
 if TYPE_CHECKING:
     from ...api import Model
@@ -23,9 +23,11 @@ def run(model: "Model", text: str, words: Words) -> None:
     (found,) = model.classified([told])
     if words.json:
         second = {} if isinstance(told, str) else {"second": told[1]}
-        answer({"text": text, **second, "label": found.label, "chances": found.chances})
+        told_of = {"label": found.label, "chances": found.chances, "left_out": found.left_out}
+        answer({"text": text, **second, **told_of})
         return
     print(found.label)
+    say_cut(model, found.left_out, "tokens")
     some = list(found.chances.items())[: SHOWN + 1]
     more = ", ..." if len(found.chances) > len(some) else ""
     story(", ".join(f"{label} {chance:.1%}" for label, chance in some) + more)

@@ -8,7 +8,7 @@ from ...errors import DataError, RecipeError
 from ...loading import COMMAND_LINE
 from ...models.decode import DecodeSettings
 from ...settings import Settings
-from ..console import Words
+from ..console import Words, story
 
 if TYPE_CHECKING:
     from ...api import Model
@@ -68,4 +68,13 @@ def need_no_decode(overrides: Sequence[str]) -> None:
     for key in (word.partition("=")[0] for word in overrides):
         raise RecipeError(
             f"{key} ({COMMAND_LINE}): has no effect, this model does not write; leave it out"
+        )
+
+
+def say_cut(model: "Model", left_out: int, what: str) -> None:
+    """Tell that the end of a text was not read, if it was not."""
+    if left_out:
+        story(
+            f"(only the beginning was read: the last {left_out} {what} do not fit model.context "
+            f"{model.model.settings.context})"
         )

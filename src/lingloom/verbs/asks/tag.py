@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from ..console import Words, answer, story
-from .keys import need_no_decode
+from .keys import need_no_decode, say_cut
 
 if TYPE_CHECKING:
     from ...api import Model
@@ -16,9 +16,12 @@ def run(model: "Model", text: str, words: Words) -> None:
     stretches = found.stretches
     if words.json:
         told = [vars(word) for word in found.words]
-        answer({"text": text, "words": told, "stretches": [vars(each) for each in stretches]})
+        marked = [vars(each) for each in stretches]
+        left_out = {"left_out": found.left_out}
+        answer({"text": text, "words": told, "stretches": marked, **left_out})
         return
     for word in found.words:
         print(f"{word.word}\t{word.label}")
+    say_cut(model, found.left_out, "words")
     if stretches:
         story(", ".join(f"{each.kind}: {each.text}" for each in stretches))
