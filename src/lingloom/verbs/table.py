@@ -14,7 +14,10 @@ VERBS = {
         'RUN "text" ["second text"] [key=value ...]',
         "go on from a text, or what else was learnt · 提问",
     ),
-    "nearest": ("RUN WORDS... [key=value ...]", "words near a word or a sum, places near a place · 近词"),
+    "nearest": (
+        "RUN WORDS... [key=value ...]",
+        "words near a word or a sum, places near a place · 近词",
+    ),
     "measure": ("RUN [key=value ...]", "perplexity and bits per byte of any text · 评测"),
     "show": ("RUN|CORPUS [VIEW] [key=value ...]", "what the model saw, what was dropped · 查看"),
     "prove": ("RUN", "self-tests on this very run, with the numbers · 自证"),
