@@ -27,8 +27,8 @@ from torch.nn import functional as F
 
 from ..errors import ShapeError
 from ..tokens.batch import PairBatch
+from .encoder_decoder import padding_mask
 from .layers import check_length, check_sources
-from .memory import padding_mask
 from .model import ModelSettings, PairModel, need_vocab
 from .recurrent import CELLS, Cell, State, later_gradient
 

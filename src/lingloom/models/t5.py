@@ -16,12 +16,11 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_va
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..tokens.batch import PairBatch
 from .activations import gelu
 from .distances import Distances
-from .layers import Cache, check_length, check_sources
-from .memory import Memory, WritingCache, padding_mask
-from .model import ModelSettings, PairModel, need_vocab
+from .encoder_decoder import EncoderDecoder, Memory, padding_mask
+from .layers import Cache, check_length
+from .model import ModelSettings, need_vocab
 from .rmsnorm import RMSNorm
 
 
@@ -212,7 +211,7 @@ class DecoderBlock(nn.Module):
         return x + self.drop(self.ff(self.norm3(x)))
 
 
-class T5(PairModel):
+class T5(EncoderDecoder):
     """Two stacks of blocks over one embedding; the second looks at what the first made."""
 
     def __init__(self, settings: T5Settings):
@@ -250,15 +249,6 @@ class T5(PairModel):
     def begins_with(self, end: int) -> int:
         return end if self.settings.start is None else self.settings.start
 
-    def hidden(self, batch: PairBatch) -> Tensor:
-        """What the decoder makes of the target (B, T, C), ready to be scored."""
-        T = batch.ids.shape[1]
-        check_length(T, self.settings.context)
-        memory = self.encode(batch.source, batch.source_seen)
-        bias = self.decoder_distances(T, T)
-        future = torch.full_like(bias[0], -torch.inf).triu(1)
-        return self._write(batch.ids, memory, bias + future, None)
-
     def encode(self, source: Tensor, source_seen: Tensor) -> Memory:
         S = source.shape[1]
         check_length(S, self.settings.context)
@@ -271,28 +261,10 @@ class T5(PairModel):
         blocks = (block for block in self.decoder if isinstance(block, DecoderBlock))
         return Memory([block.cross.hold(x) for block in blocks], mask)
 
-    def output_weight(self) -> Tensor:
-        return self.embed.weight if self.head is None else self.head.weight
-
-    def new_cache(self, memory: Memory, batch: int, length: int) -> WritingCache:
-        s = self.settings
-        check_length(length, s.context)
-        check_sources(batch, len(memory.mask))
-        own = Cache(s.depth, batch, s.heads, length, s.inner // s.heads, self.embed.weight)
-        return WritingCache(memory, own)
-
-    @torch.no_grad()
-    def step(self, ids: Tensor, cache: WritingCache) -> Tensor:
-        T, own = ids.shape[1], cache.own
-        check_length(own.used + T, self.settings.context)
-        own.check(ids)
-        bias = self.decoder_distances(T, own.used + T)
-        future = torch.full_like(bias[0], -torch.inf).triu(own.used + 1)
-        x = self._write(ids, cache.memory, bias + future, own)
-        own.advance(T)
-        return F.linear(x[:, -1], self.output_weight()).float()
-
-    def _write(self, ids: Tensor, memory: Memory, bias: Tensor, cache: Cache | None) -> Tensor:
+    def written(self, ids: Tensor, memory: Memory, cache: Cache | None) -> Tensor:
+        T, used = ids.shape[1], 0 if cache is None else cache.used
+        bias = self.decoder_distances(T, used + T)  # (H, T, used + T)
+        bias = bias + torch.full_like(bias[0], -torch.inf).triu(used + 1)  # hides the future
         x = self.drop(self.embed(ids))
         for block, held in zip(self.decoder, memory.held, strict=True):
             x = block(x, bias, held, memory.mask, cache)

@@ -18,11 +18,10 @@ from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..tokens.batch import PairBatch
 from .attention import attend, look
-from .layers import Cache, check_length, check_sources
-from .memory import Memory, WritingCache, padding_mask
-from .model import ModelSettings, PairModel, need_vocab
+from .encoder_decoder import EncoderDecoder, Memory, padding_mask
+from .layers import Cache, check_length
+from .model import ModelSettings, need_vocab
 
 EPS = 1e-5
 """LayerNorm's epsilon."""
@@ -211,7 +210,7 @@ class DecoderBlock(nn.Module):
         return self.around3(x, self.ff)
 
 
-class Transformer(PairModel):
+class Transformer(EncoderDecoder):
     """Two stacks of blocks; the decoder looks at what it wrote and at the encoder's output."""
 
     waves: Tensor
@@ -258,11 +257,6 @@ class Transformer(PairModel):
             elif name.endswith("bias"):
                 nn.init.zeros_(parameter)
 
-    def hidden(self, batch: PairBatch) -> Tensor:
-        check_length(batch.ids.shape[1], self.settings.context)
-        memory = self.encode(batch.source, batch.source_seen)
-        return self._decode(batch.ids, 0, memory, None)
-
     def encode(self, source: Tensor, source_seen: Tensor) -> Memory:
         check_length(source.shape[1], self.settings.context)
         embed = self.embed if self.source_embed is None else self.source_embed
@@ -275,8 +269,8 @@ class Transformer(PairModel):
         blocks = (block for block in self.decoder if isinstance(block, DecoderBlock))
         return Memory([block.cross.hold(x) for block in blocks], mask)
 
-    def _decode(self, ids: Tensor, used: int, memory: Memory, cache: Cache | None) -> Tensor:
-        """The decoder's output (B, T, C) for `ids` behind `used` tokens in `cache`."""
+    def written(self, ids: Tensor, memory: Memory, cache: Cache | None) -> Tensor:
+        used = 0 if cache is None else cache.used
         places = getattr(self, "positions", self.waves)
         x = self._embedded(self.embed(ids), places[used : used + ids.shape[1]])
         for block, held in zip(self.decoder, memory.held, strict=True):
@@ -289,25 +283,6 @@ class Transformer(PairModel):
         x = torch.add(places.to(x.dtype), x, alpha=scale)
         dropout = self.settings.dropout if self.training else 0.0
         return F.dropout(x, dropout) if dropout else x
-
-    def output_weight(self) -> Tensor:
-        return self.embed.weight if self.head is None else self.head.weight
-
-    def new_cache(self, memory: Memory, batch: int, length: int) -> WritingCache:
-        s = self.settings
-        check_length(length, s.context)
-        check_sources(batch, len(memory.mask))
-        own = Cache(s.depth, batch, s.heads, length, s.width // s.heads, self.embed.weight)
-        return WritingCache(memory, own)
-
-    @torch.no_grad()
-    def step(self, ids: Tensor, cache: WritingCache) -> Tensor:
-        T, own = ids.shape[1], cache.own
-        check_length(own.used + T, self.settings.context)
-        own.check(ids)
-        x = self._decode(ids, own.used, cache.memory, own)
-        own.advance(T)
-        return F.linear(x[:, -1], self.output_weight()).float()
 
     def flops_per_token(self, context: int) -> float:
         """Floating-point operations of the forward pass of a pair of two texts of `context` tokens,
