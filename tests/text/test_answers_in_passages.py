@@ -74,7 +74,7 @@ def test_cleaning_moves_an_answer_along_with_its_turn():
 def read(**settings):
     aside = []
     found = [
-        (d.id.rpartition(":")[2], d.text, d.meta["second"], from_text(d.meta["answers"]))
+        (d.id.rpartition(":")[2], d.text, d.meta["second"], from_text(d.meta["answer"]))
         for d in documents(
             TextSettings(second_field="context", answer_field="answers", **settings), aside.append
         )
@@ -107,7 +107,7 @@ def test_squad_is_recognised_and_each_question_is_a_row(tmp_path, name):
     ]
     assert aside == [
         (3, "answer 'cow' does not stand in the passage"),
-        (4, "no answers in field 'answers'"),
+        (4, "no answer in field 'answers'"),
         (5, "no field 'question'"),
     ]
 
@@ -206,7 +206,7 @@ def test_cleaning_keeps_answers_in_place_and_drops_a_question_whose_answer_it_ta
     found = [d for _, d in prepare(settings, dropped.append, print)]
     assert [d.meta["second"] for d in found] == ["x\nred cat", "another red cat"]
     for document in found:
-        (answer,) = from_text(document.meta["answers"])
+        (answer,) = from_text(document.meta["answer"])
         assert document.meta["second"][answer.start :].startswith(answer.text)
     assert [row["reason"] for row in dropped] == [LOST, "duplicate"]
 
@@ -227,3 +227,13 @@ def test_all_questions_on_a_passage_fall_to_one_split(tmp_path):
     assert len(splits) == 40
     assert all(len(each) == 1 for each in splits.values())
     assert {*map(min, splits.values())} == {"train", "heldout"}
+
+
+def test_a_column_that_a_table_has_not_is_named_by_its_key(tmp_path):
+    file = tmp_path / "a.csv"
+    file.write_text("q,context,answer\nwho?,a b,b\n")
+    with pytest.raises(DataError, match="-- set text.answer_field=answer, or text.answer_field=1"):
+        read(read=str(file), field="q")
+    file.write_text("q,text,answers\nwho?,a b,b\n")
+    with pytest.raises(DataError, match="-- set text.second_field=text, or text.second_field=1"):
+        read(read=str(file), field="q")

@@ -115,7 +115,7 @@ def stored(folder, rows=ROWS):
                 question,
                 f"rows:{i}",
                 "rows",
-                {"second": passage, "answers": to_text([Answer(*a) for a in answers])},
+                {"second": passage, "answer": to_text([Answer(*a) for a in answers])},
             ),
         )
         for i, (question, passage, answers) in enumerate(rows, start=1)
@@ -244,7 +244,7 @@ def test_damaged_answers_are_refused(tmp_path):
 def test_an_answer_for_which_no_token_stands_is_told(tmp_path):
     tokenizer = WordPieceSettings(vocab=8).train(["a b c"] * 9)
     answers = to_text([Answer("\x00", 2)])
-    rows = [("train", Document("q", "rows:1", "rows", {"second": "a \x00 b", "answers": answers}))]
+    rows = [("train", Document("q", "rows:1", "rows", {"second": "a \x00 b", "answer": answers}))]
     with pytest.raises(DataError, match="rows:1: no token stands for the answer"):
         write_answers(rows, tokenizer, tmp_path)
 

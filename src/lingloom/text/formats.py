@@ -87,7 +87,7 @@ def _described(row: Mapping[str, Any], others: Mapping[str, str]) -> dict[str, A
     found = {key: row.get(name) for key, name in others.items()}
     lists = {key: " ".join(value or ()) for key, value in found.items() if _are_words(value)}
     plain = {k: str(v) for k, v in found.items() if isinstance(v, str | int | float) and v != ""}
-    told = {"answers": found["answers"]} if others.get("answers") in row else {}
+    told = {"answer": found["answer"]} if others.get("answer") in row else {}
     return plain | lists | told
 
 

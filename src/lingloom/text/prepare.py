@@ -213,7 +213,7 @@ def _beside_cleaned(
                 _answers_moved(document, text, settings)
                 for document, text in zip(batch, found, strict=True)
             ]
-            lost = [LOST if document.meta["answers"] is None else None for document in batch]
+            lost = [LOST if document.meta["answer"] is None else None for document in batch]
         batch = [
             replace(document, meta={**document.meta, key: text})
             for document, text in zip(batch, found, strict=True)
@@ -223,8 +223,8 @@ def _beside_cleaned(
 
 def _answers_moved(document: Document, cleaned: str, settings: TextSettings) -> Document:
     """`document` with its answers as they stand in its cleaned second text; None if none does."""
-    passage, answers = document.meta["second"], from_text(document.meta["answers"])
+    passage, answers = document.meta["second"], from_text(document.meta["answer"])
     texts = clean_all([answer.text for answer in answers], settings.clean)
     found = moved(answers, texts, passage, cleaned)
     there = not found or any(answer.start >= 0 for answer in found)
-    return replace(document, meta={**document.meta, "answers": to_text(found) if there else None})
+    return replace(document, meta={**document.meta, "answer": to_text(found) if there else None})

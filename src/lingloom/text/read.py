@@ -183,7 +183,7 @@ class TextSettings(Settings):
             "target": self.target_field,
             "label": self.label_field,
             "second": self.second_field,
-            "answers": self.answer_field,
+            "answer": self.answer_field,
         }
         return {key: name for key, name in fields.items() if name}
 
@@ -274,13 +274,13 @@ def _whole(facts: Mapping[str, Any], settings: TextSettings) -> Mapping[str, Any
         ValueError: something is not there, or the answers do not stand in the second text.
     """
     for key, name in settings.beside.items():
-        empty = key != "answers" and not str(facts.get(key, "")).strip()
+        empty = key != "answer" and not str(facts.get(key, "")).strip()
         if empty or key not in facts:
             words = {"second": "second text"}
             raise ValueError(f"no {words.get(key, key)} in field '{name}'")
-    if "answers" not in settings.beside:
+    if "answer" not in settings.beside:
         return facts
-    return {**facts, "answers": to_text(placed(facts["answers"], str(facts["second"])))}
+    return {**facts, "answer": to_text(placed(facts["answer"], str(facts["second"])))}
 
 
 def _label_of(place: Place, settings: TextSettings) -> dict[str, str]:

@@ -16,7 +16,7 @@ from .document import Document
 BATCH_BYTES = 4 << 20
 """Text held in memory before it is written."""
 
-BESIDE = ("target", "label", "second", "answers")
+BESIDE = ("target", "label", "second", "answer")
 """Keys of the meta that are kept."""
 _SCHEMA = pa.schema([(name, pa.string()) for name in ("split", "id", "source", "text", *BESIDE)])
 

@@ -78,7 +78,7 @@ def _place(document: Document, spans: np.ndarray) -> tuple[int, int]:
     Raises:
         DataError: no token stands for it.
     """
-    answers = from_text(document.meta["answers"])
+    answers = from_text(document.meta["answer"])
     if not answers:
         return -1, -1
     answer = next(each for each in answers if each.start >= 0)

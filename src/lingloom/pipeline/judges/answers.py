@@ -106,7 +106,7 @@ def _judged(
         Judged(
             passage=passage,
             question=question,
-            golds=[gold.text for gold in from_text(document.meta["answers"])],
+            golds=[gold.text for gold in from_text(document.meta["answer"])],
             answer=given,
         )
         for document, (question, passage), given in zip(read, asked, answers, strict=True)
