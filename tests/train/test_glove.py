@@ -7,7 +7,10 @@ import pytest
 import torch
 
 from lingloom.errors import DataError
+from lingloom.loading import load
 from lingloom.models.glove import GloVeSettings
+from lingloom.plan.minutes import TextFigures
+from lingloom.plan.plan import Limits, make_plan
 from lingloom.text.document import Document
 from lingloom.tokens import cooccurrence
 from lingloom.tokens.batch import WordPairs
@@ -17,6 +20,7 @@ from lingloom.tokens.shards import Shards
 from lingloom.tokens.words import WordsSettings
 from lingloom.tokens.write import write_shards
 from lingloom.train.objectives.co_occurrence import CoOccurrenceSettings, Pairs
+from lingloom.train.settings import TrainSettings
 
 
 def text_of(folder, texts, known=None):
@@ -135,3 +139,29 @@ def test_a_part_of_what_is_held_out_is_like_all_of_it(tmp_path):
     reading = Reading(texts, tokenizer)
     first = next(CoOccurrenceSettings().heldout(reading, GloVeSettings(vocab=99), 1))
     assert len(first.ids.unique()) > 50
+
+
+def test_what_counting_takes_is_planned_from_the_size_of_the_text():
+    settings = CoOccurrenceSettings(memory_mb=100)
+    found = settings.preparation(1.9e6)
+    pairs = found.lasting_bytes[0] / cooccurrence.PAIR.itemsize
+    assert pairs == pytest.approx(6.6e6, rel=0.05)  # as counted in such a text
+    assert settings.preparation(7.2e6).lasting_bytes[0] / 12 == pytest.approx(18.7e6, rel=0.05)
+    assert found.memory_bytes[0] == 100e6
+    assert found.disk_bytes[0] > found.lasting_bytes[0]  # sorted runs
+    small = settings.preparation(2000)
+    assert small.memory_bytes[0] < 3e6 and small.disk_bytes[0] == small.lasting_bytes[0]
+    none = settings.preparation(0)
+    assert none.memory_bytes == none.disk_bytes == none.seconds_s == (0, 0, 0)
+
+
+def test_the_plan_counts_it_in_memory_time_and_disk():
+    train = load(TrainSettings, {"steps": 3, "batch": 8})
+    text = TextFigures(1e7, 1e5, train_tokens=2e6)
+    plan = make_plan(GloVeSettings(vocab=50), train, text, Limits(1e12, 1e12), probe_s=0)
+    for terms in (plan.seconds, plan.disk):
+        assert "counting of pairs" in [term.name for term in terms]
+    large = {"steps": 3, "batch": 8, "objective": {"kind": "co_occurrence", "memory_mb": 4000}}
+    train = load(TrainSettings, large)
+    plan = make_plan(GloVeSettings(vocab=50), train, text, Limits(1e9, 1e12), probe_s=0)
+    assert plan.refusals and "the largest term is counting of pairs" in plan.refusals[0]

@@ -23,6 +23,8 @@ from .rehearse import Standing
 NGRAM_PEAK_BYTES = (200.0, 0.3, 1.5)
 """Memory of fitting an n-gram model, per token, at order 5."""
 
+_TOKENIZING = "training the tokenizer"
+
 PROBE_FRAC = 0.1
 """Of the time that training may take, for timing real steps; within `probe_s`, and no less than"""
 PROBE_LEAST_S = 1.0
@@ -173,9 +175,19 @@ def _neural(
     if baseline is not None:  # one after the other, so the larger of the two is the peak
         counting = [_counting_memory(baseline, text), *memory.surroundings(train)]
         terms["memory"] = max(terms["memory"], counting, key=lambda t: total(t).value)
+    tokenizing = [*_tokenizer_memory(text), *memory.surroundings(train)]
+    terms["memory"] = max(terms["memory"], tokenizing, key=lambda t: total(t).value)
+    prepared = objective_of(model, train).preparation(text.tokens().value)
+    if prepared:
+        terms["seconds"].append(Term(prepared.name, Band(*prepared.seconds_s)))
+        terms["disk"].append(Term(prepared.name, Band(*prepared.disk_bytes)))
+        terms["memory"].append(Term(f"{prepared.name}: result", Band(*prepared.lasting_bytes)))
+        before = Term(prepared.name, Band(*prepared.memory_bytes))
+        earlier = [before, *memory.surroundings(train, model)]
+        terms["memory"] = max(terms["memory"], earlier, key=lambda t: total(t).value)
     fits = total(terms["memory"]).value <= limits.memory_bytes
     changes = {
-        "memory": [] if fits else fit.nearest_changes(model, train, limits.memory_bytes),
+        "memory": [] if fits else _nearest_changes(model, train, text, limits, terms["memory"]),
         "disk": disk.nearest_changes(train, holding, terms["disk"], limits.disk_bytes),
     }
     terms["disk"] += disk.learning_terms(train, holding)
@@ -284,6 +296,28 @@ def _order(model: ModelSettings) -> int:
 
 def _vocab(model: ModelSettings) -> int:
     return int(model.vocab)  # type: ignore[attr-defined]
+
+
+def _tokenizer_memory(text: TextFigures) -> list[Term]:
+    """What training the tokenizer takes, which is over before the model is built."""
+    read = min(text.train_bytes, text.rates.learn_most_bytes)
+    amount = text.rates.learn_bytes.times(0.0 if text.ready else read)
+    return [Term(_TOKENIZING, amount)] if amount.high else []
+
+
+def _nearest_changes(
+    model: ModelSettings,
+    train: TrainSettings,
+    text: TextFigures,
+    limits: Limits,
+    needed: list[Term],
+) -> list[str]:
+    """Changes under which the memory suffices, mildest first."""
+    if largest(needed).name != _TOKENIZING:
+        return fit.nearest_changes(model, train, limits.memory_bytes)
+    rest = total(memory.surroundings(train)).value
+    room = int((fit.MARGIN * limits.memory_bytes - rest) / text.rates.learn_bytes.value)
+    return [f"tokens.sample_bytes={room}"] if room > 0 else []
 
 
 def _counting_memory(model: ModelSettings, text: TextFigures) -> Term:

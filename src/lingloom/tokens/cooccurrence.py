@@ -12,7 +12,7 @@ Shapes: N pairs of words with a count, V vocabulary.
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -79,7 +79,7 @@ def _count(texts: Shards, known: np.ndarray, window: int, memory_bytes: int, pat
                 held[0].tofile(runs[-1])
                 held = []
     with path.open("wb") as file:
-        for part in _merged([*(_opened(run) for run in runs), _joined(held)], most):
+        for part in _merged([*map(_Run, runs), _joined(held)], most):
             _both_ways(part, vocab, unit).tofile(file)
         file.flush()
         os.fsync(file.fileno())
@@ -126,18 +126,32 @@ def _joined(parts: list[np.ndarray]) -> np.ndarray:
     return out
 
 
-def _merged(runs: list[np.ndarray], most: int) -> Iterator[np.ndarray]:
-    """Joined counts of all runs, about `most` at a time, in the order of keys."""
+class _Run:
+    """Sorted counts in a file, read piece by piece: mapped into memory they would stay there."""
+
+    def __init__(self, path: Path):
+        self.path, self.length = path, path.stat().st_size // _COUNTED.itemsize
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, part: slice) -> np.ndarray:
+        start, stop, _ = part.indices(self.length)
+        offset = start * _COUNTED.itemsize
+        return np.fromfile(self.path, _COUNTED, stop - start, offset=offset)
+
+
+def _merged(runs: Sequence[_Run | np.ndarray], most: int) -> Iterator[np.ndarray]:
+    """Joined counts of all runs, at most about `most` at a time, in the order of keys."""
     at = [0] * len(runs)
     while left := [i for i, run in enumerate(runs) if at[i] < len(run)]:
         step = max(1, most // len(left))
-        last = min(runs[i]["key"][min(at[i] + step, len(runs[i])) - 1] for i in left)
-        parts = []
-        for i in left:
-            stop = int(np.searchsorted(runs[i]["key"], last, side="right"))
-            parts.append(np.asarray(runs[i][at[i] : stop]))
-            at[i] = stop
-        yield _joined(parts)
+        held = [runs[i][at[i] : at[i] + step] for i in left]
+        last = min(part["key"][-1] for part in held)
+        taken = [p[: np.searchsorted(p["key"], last, side="right")] for p in held]
+        for i, part in zip(left, taken, strict=True):
+            at[i] += len(part)
+        yield _joined(taken)
 
 
 def _both_ways(counted: np.ndarray, vocab: int, unit: int) -> np.ndarray:
@@ -150,7 +164,3 @@ def _both_ways(counted: np.ndarray, vocab: int, unit: int) -> np.ndarray:
     pairs["other"] = np.concatenate([large, small[other]])
     pairs["count"] = np.concatenate([np.where(other, number, 2 * number), number[other]])
     return pairs
-
-
-def _opened(run: Path) -> np.ndarray:
-    return np.memmap(run, _COUNTED, mode="r")

@@ -6,6 +6,7 @@ micro-batches hold different numbers of targets, so the loop divides once, by th
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from torch import Tensor
@@ -21,6 +22,25 @@ from .kinds import OBJECTIVES
 
 Objective = Callable[[Any, Any], tuple[Tensor, int]]
 """(model, rows) -> (summed loss in nats, number of targets)."""
+
+
+Amount = tuple[float, float, float]
+"""What is expected, and the least and most that would not surprise."""
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What an objective takes to make of the text, once, before the first step."""
+
+    name: str
+    """What is made."""
+    seconds_s: Amount
+    memory_bytes: Amount
+    """While it is made."""
+    lasting_bytes: Amount
+    """Of memory, while training reads it."""
+    disk_bytes: Amount
+    """At the fullest moment."""
 
 
 class ObjectiveSettings(Settings):
@@ -99,6 +119,14 @@ class ObjectiveSettings(Settings):
     def heldout(self, reading: Reading, model: ModelSettings, batch: int) -> Iterator[Rows]:
         """Everything that is held out, once, `batch` rows at a time, in the same way every time."""
         raise NotImplementedError
+
+    def preparation(self, tokens: float) -> Preparation | None:
+        """What it takes to get ready to learn from a text of so many tokens; None: next to nothing.
+
+        Args:
+            tokens: of the training text.
+        """
+        return None
 
     def pretended(
         self, model: ModelSettings, train: TrainSettings, rows: int, context: int
