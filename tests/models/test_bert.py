@@ -133,6 +133,15 @@ def test_what_is_saved_and_loaded_is_the_same(head, tmp_path):
     assert torch.equal(ours.hidden(passages()), again.hidden(passages()))
 
 
+def test_the_layer_above_an_answer_has_its_published_name(tmp_path):
+    from safetensors.torch import load_file
+
+    save_model(lively(settings(head="span")), tmp_path)
+    names = set(load_file(tmp_path / "model.safetensors"))
+    assert {"qa_outputs.weight", "qa_outputs.bias"} <= names
+    assert all(name.startswith(("bert.", "qa_outputs.")) for name in names)
+
+
 def test_layer_norms_of_the_first_published_files_are_read(tmp_path):
     from safetensors.torch import load_file, save_file
 
