@@ -129,6 +129,19 @@ def test_models_are_asked_from_python(mail_run, name_run):
     assert [(s.text, s.kind, s.start, s.stop) for s in found.stretches] == [("X a", "PER", 1, 3)]
 
 
+def test_a_text_of_stop_words_alone_is_told_and_measured_as_training_read_it(folder, capsys):
+    words = ["train.steps=2", "train.batch=16", "train.eval_every=0"]
+    words += ["tokens.stop_words={lists: [english]}", f"out={folder}/stopped"]
+    (folder / "few.tsv").write_text("spam\tprize the\nham\tThe the me\nham\tlunch\n")
+    words += [f"text.read=[{folder}/mails.tsv, {folder}/few.tsv]"]
+    model = lingloom.run(folder / "mails.yaml", *words)
+    names = [model.tokenizer.token_of(i) for i in range(model.tokenizer.vocab)]
+    assert {"lunch", "prize"} < set(names) and not {"the", "me", "The"} & set(names)
+    assert model.classify("the THE me") in ("ham", "spam")
+    assert main(["measure", f"{folder}/stopped", f"text.read={folder}/few.tsv"]) == 0
+    assert "n=3 documents" in capsys.readouterr().out
+
+
 def test_what_models_cannot_be_asked_is_refused(mail_run, name_run):
     model = lingloom.load(mail_run.path)
     with pytest.raises(RecipeError, match="trained to classify cannot tag; ask it by .classify"):

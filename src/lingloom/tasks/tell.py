@@ -44,11 +44,12 @@ def rows_of_texts(
             raise DataError(f"'{shown[:40]}': this model tells what {few} are; {many}")
     if not labels.pairs:
         plain = [text for text in texts if isinstance(text, str)]
+        _need_text(plain)
         lines = tokenizer.encode_batch(plain)
         return _rows(model, tokenizer, lines, None, labels.cut), _beyond(model, tokenizer, lines)
     both = [text for text in texts if not isinstance(text, str)]
+    _need_text([part for pair in both for part in pair])
     firsts, seconds = (tokenizer.encode_batch([pair[i] for pair in both]) for i in (0, 1))
-    _need_text([*firsts, *seconds])
     signs = model.settings.signs(tokenizer)
     pairs, left_out = [*zip(firsts, seconds, strict=True)], [0] * len(both)
     if labels.cut:
@@ -77,6 +78,7 @@ def rows_of_words(
         DataError: a text is empty.
         ShapeError: a text does not fit the model's context, and is not to be cut.
     """
+    _need_text([" ".join(words) for words in texts])
     encode, lines, marks = WordByWord(tokenizer), [], []
     for words in texts:
         each = encode.words(words)
@@ -107,7 +109,6 @@ def _rows(
     marks: Sequence[np.ndarray] | None,
     cut: bool,
 ) -> Passages:
-    _need_text(lines)
     if cut:
         room = _room(model, tokenizer)
         lines = [line[:room] for line in lines]
@@ -118,8 +119,10 @@ def _rows(
     return rows
 
 
-def _need_text(lines: Sequence[np.ndarray]) -> None:
-    if not all(len(line) for line in lines):
+def _need_text(texts: Sequence[str]) -> None:
+    """Refuse blank ones. One that says something of which no token is left, such as stop words
+    alone, is read as training read it: as nothing."""
+    if not all(text.strip() for text in texts):
         raise DataError("the text is empty, so there is nothing to tell of it; give some text")
 
 
