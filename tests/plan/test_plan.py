@@ -23,7 +23,7 @@ from lingloom.plan.minutes import (
 from lingloom.plan.outcome import Outcome, compare
 from lingloom.plan.plan import Limits, Plan, make_plan, size
 from lingloom.plan.probe import probe
-from lingloom.train.settings import TrainSettings
+from lingloom.train.settings import RegulariseSettings, TrainSettings
 
 MODEL = GPT2Settings(vocab=300, context=32, width=64, layers=4, heads=4)
 TRAIN = TrainSettings(steps=20, batch=8, micro=4, workers=1, precision="fp32", eval_every=10)
@@ -99,6 +99,31 @@ def test_the_mildest_change_comes_first_and_is_the_nearest(quiet):
     budget = total(memory.memory_terms(model, train)).value * 0.7
     first = fit.nearest_changes(model, train, budget)[0]
     assert first == "train.micro=32"
+
+
+def test_training_the_tokenizer_may_be_the_peak_and_is_made_smaller(quiet):
+    text = TextFigures(train_bytes=1e9, rates=replace(typical_rates("bpe"), learn_most_bytes=2e7))
+    plan = make_plan(MODEL, TRAIN, text, PLENTY, probe_s=0)
+    (term,) = (t for t in plan.memory if t.name == "training the tokenizer")
+    assert term.amount.value == 30 * 2e7
+    plan = make_plan(MODEL, TRAIN, text, Limits(500e6, 1e12), probe_s=0)
+    (refusal,) = plan.refusals
+    assert "the largest term is training the tokenizer with 600 MB" in refusal
+    fewer = float(refusal.rpartition("what would fit: tokens.sample_bytes=")[2])
+    less = replace(text, rates=replace(text.rates, learn_most_bytes=fewer))
+    assert make_plan(MODEL, TRAIN, less, Limits(500e6, 1e12), probe_s=0).refusals == []
+    ready = replace(text, ready=True)
+    assert make_plan(MODEL, TRAIN, ready, Limits(500e6, 1e12), probe_s=0).refusals == []
+
+
+def test_early_stopping_may_end_a_run_soon():
+    step, none = StepTime(exactly(2.0), probed=True), TextFigures(1.0, 0.0, 1.0, 0.0)
+    patient = TRAIN.model_copy(
+        update={"regularise": RegulariseSettings(patience=1), "eval_every": 2}
+    )
+    for train, least in ((TRAIN, 20), (patient, 4)):
+        terms = {t.name: t.amount for t in learning_terms(train, step, none, 32, 0.0)}
+        assert (terms["training"].low, terms["training"].value) == (2.0 * least, 2.0 * 20)
 
 
 def test_what_no_change_can_save_needs_a_larger_machine(quiet):

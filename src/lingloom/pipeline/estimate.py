@@ -64,6 +64,10 @@ def figures_of(recipe: Recipe) -> TextFigures:
         RecipeError, MissingError: `text.read` names what is not there.
     """
     rates = typical_rates(_tokenizer(recipe).kind)
+    if isinstance(recipe.tokens, StoredSettings):
+        rates = replace(rates, learn_most_bytes=0.0)
+    if most := getattr(recipe.tokens, "sample_bytes", 0):
+        rates = replace(rates, learn_most_bytes=float(most))
     if recipe.text.dedup:  # up to half of what is read may be dropped
         per = rates.bytes_per_token
         rates = replace(rates, bytes_per_token=Band(per.value, per.low, 2 * per.high))

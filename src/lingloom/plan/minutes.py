@@ -37,6 +37,11 @@ class Rates:
     encode_s: Band
     """Seconds per byte to write shards."""
     bytes_per_token: Band
+    learn_bytes: Band = Band(30.0, 2.0, 80.0)
+    """Memory per byte while the tokenizer is trained: its words and where they stand. It is most
+    where clauses of Chinese are words to byte-level BPE."""
+    learn_most_bytes: float = 20e6
+    """Text that the tokenizer is trained on at most."""
 
 
 TYPICAL_RATES = Rates(
@@ -54,10 +59,24 @@ BYTES_PER_TOKEN = {
 """Typical, least and most, for English and Chinese; subwords have those of TYPICAL_RATES."""
 
 
+LEARN_BYTES = {
+    "bytes": (0.0, 0.0, 0.0),
+    "pixels": (0.0, 0.0, 0.0),
+    "characters": (0.0, 0.0, 1.0),
+    "words": (5.0, 0.5, 20.0),
+    "wordpiece": (10.0, 1.0, 40.0),
+}
+"""Memory per byte that is read to train a tokenizer, where it is not that of TYPICAL_RATES."""
+
+
 def typical_rates(kind: str) -> Rates:
     """For text that nobody has looked at and a tokenizer of this kind."""
-    per_token = BYTES_PER_TOKEN.get(kind)
-    return replace(TYPICAL_RATES, bytes_per_token=Band(*per_token)) if per_token else TYPICAL_RATES
+    rates = TYPICAL_RATES
+    if kind in BYTES_PER_TOKEN:
+        rates = replace(rates, bytes_per_token=Band(*BYTES_PER_TOKEN[kind]))
+    if kind in LEARN_BYTES:
+        rates = replace(rates, learn_bytes=Band(*LEARN_BYTES[kind]))
+    return rates
 
 
 @dataclass(frozen=True)
@@ -129,11 +148,15 @@ def learning_terms(
     most = float("inf") if text.eval_tokens is None else text.eval_tokens
     each = Band(*(min(most, count) for count in (scored.value, scored.low, scored.high)))
     saves = _times(train.steps, train.checkpoint.every)
+    patience, least = train.regularise.patience, 1.0
+    if patience and train.eval_every:  # it may stop as soon as so many evaluations bring nothing
+        least = min(1.0, (patience + 1) * train.eval_every / train.steps)
+    learning = step.seconds.times(train.steps)
     usual, slow, fast = DISK_BYTES_PER_S
     waited = 0.2 if train.checkpoint.background else 1.0
     write_s = checkpoint_bytes / usual
     terms = [
-        Term("training", step.seconds.times(train.steps)),
+        Term("training", Band(learning.value, least * learning.low, learning.high)),
         Term("evaluation", _product(careful, each).times(evaluations)),
         Term("checkpoints", about(write_s * waited, 0.1, 1 / slow).times(saves)),
         Term("scoring", _product(careful, scored).times(1.5)),
