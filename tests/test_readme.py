@@ -56,6 +56,10 @@ SHRUNK = {
         *("text.read=[train.txt, other.txt]", "text.dedup=false", "model.layers=1"),
         *("model.heads=2", "model.width=16", "model.context=32"),
     ],
+    "bert_answer": [
+        *("tokens.vocab=30", "model.layers=1", "model.heads=2", "model.width=16"),
+        *("model.context=32", "train.objective.question=8", "train.objective.stride=8"),
+    ],
     "ngram_words": ["text.heldout_frac=0.1"],
     "ptb_kn5": [],
     "lstm_chars": ["model.width=16", "model.context=8", "train.batch=4", "train.steps=3"],
@@ -113,6 +117,16 @@ def here(tmp_path, monkeypatch) -> Path:
         (tmp_path / name).write_text(TEXT, "utf-8")
     pairs = "\n".join(f"line {i} of cats\t第 {i} 行写猫" for i in range(400))
     (tmp_path / "cmn.txt").write_text(pairs, "utf-8")
+    for name, count in (("train", 60), ("trial", 10)):
+        asked = [
+            {
+                "context": f"{name} 第 {i} 行写猫，也写狗",
+                "qas": [{"question": "写什么？", "answers": [{"text": "猫", "answer_start": -1}]}],
+            }
+            for i in range(count)
+        ]
+        nested = json.dumps({"data": [{"paragraphs": asked}]}, ensure_ascii=False)
+        (tmp_path / f"{name}.json").write_text(nested, "utf-8")
     spam = "\n".join(
         f"{'ham' if i % 3 else 'spam'}\tmessage {i} of {i % 7} cats" for i in range(90)
     )
