@@ -5,6 +5,8 @@ import json
 import pytest
 import tokenizers
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
 from lingloom.errors import DataError, RecipeError
 from lingloom.loading import load
@@ -122,6 +124,20 @@ def test_their_folder_opens_here_with_the_same_logits(name, tmp_path):
     ours = load_model(tmp_path)
     assert ours.settings.tied == (name != "v1.1")
     same_logits(ours, theirs)
+
+
+@every_version
+def test_operations_are_those_of_sources_and_targets_of_other_lengths(settings):
+    model = settings.build().eval()
+    source, ids = torch.randint(37, (2, 20)), torch.randint(37, (2, 6))
+    rows = PairBatch(ids, ids, source, torch.ones_like(source).bool())
+    products = torch.backends.mkldnn.flags(enabled=False, allow_tf32=None)  # no closed kernels
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), products, counter:
+        model.logits(rows)
+    assert model.flops_of(rows) == pytest.approx(counter.get_total_flops(), rel=0.02)
+    alike = PairBatch(source, source, source, torch.ones_like(source).bool())
+    assert model.flops_of(alike) == pytest.approx(model.flops_per_token(20) * alike.tokens)
 
 
 def test_greedy_generation_is_theirs(tmp_path):

@@ -57,6 +57,10 @@ class NeuralModel(nn.Module):
         """Floating-point operations of one token's forward pass; training takes thrice that."""
         raise NotImplementedError
 
+    def flops_of(self, rows: Any) -> float:
+        """The same of a forward pass over `rows`, which are of the kind that the family reads."""
+        return float(rows.tokens * self.flops_per_token(rows.context))
+
     def decays(self, name: str, parameter: nn.Parameter) -> bool:
         """Whether weight decay applies: matrices yes, gains, biases and positions no."""
         return parameter.ndim >= 2

@@ -16,6 +16,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_va
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..tokens.batch import PairBatch
 from .activations import gelu
 from .distances import Distances
 from .encoder_decoder import EncoderDecoder, Memory, padding_mask
@@ -278,11 +279,23 @@ class T5(EncoderDecoder):
         Two per weight of every matrix product, and the two products of attention over the full
         square, causal or not, as is the custom (Chowdhery et al. 2022, PaLM, appendix B).
         """
-        s = self.settings
-        products = [m.weight.numel() for m in self.modules() if isinstance(m, nn.Linear)]
-        weights = sum(products) + (self.embed.weight.numel() if self.head is None else 0)
-        attention = 4 * context * s.inner * (s.layers + 2 * s.depth)
-        return (2.0 * weights + attention) / 2
+        return self._flops(context, context) / (2 * context)
+
+    def flops_of(self, rows: PairBatch) -> float:
+        return len(rows.ids) * self._flops(rows.source.shape[1], rows.ids.shape[1])
+
+    def _flops(self, S: int, T: int) -> float:
+        """Of a pair of S and T tokens: what is made of a source, keys and values for the decoder
+        among it, costs S times as much as one token, all else T times."""
+        s, source, target = self.settings, 0, self.output_weight().numel()
+        for name, part in self.named_modules():
+            if isinstance(part, nn.Linear) and part is not self.head:
+                if name.startswith("encoder.") or name.endswith("cross.kv"):
+                    source += part.weight.numel()
+                else:
+                    target += part.weight.numel()
+        looked = 4.0 * s.inner * (S * S * s.layers + (T * T + S * T) * s.depth)
+        return 2.0 * (S * source + T * target) + looked
 
     def decays(self, name: str, parameter: nn.Parameter) -> bool:
         return parameter.ndim >= 2 and not name.endswith("distances.weight")

@@ -48,7 +48,7 @@ class Standing:
     largest_bytes: int
     """The largest single parameter in float32."""
     flops_per_token: float
-    """Of a forward pass at full context."""
+    """Of a forward pass over a full row."""
 
 
 def standing(model: ModelSettings, train: TrainSettings, workers: int = 1) -> Standing:
@@ -66,6 +66,8 @@ def standing(model: ModelSettings, train: TrainSettings, workers: int = 1) -> St
         assert isinstance(optimizer, OptimizerSettings)
         state = optimizer.build(parameters.groups).state
     separate = parameters.working is not parameters.master
+    context = int(network.settings.context)
+    row = objective_of(model, train).pretended(model, train, 1, context)
     return Standing(
         parameters=parameters.master.numel(),
         masters_bytes=_bytes(parameters.master),
@@ -75,7 +77,7 @@ def standing(model: ModelSettings, train: TrainSettings, workers: int = 1) -> St
         average_bytes=_bytes(parameters.master) if train.regularise.ema else 0,
         best_bytes=_bytes(parameters.master) if train.regularise.patience else 0,
         largest_bytes=4 * max(s.numel() for g in parameters.groups for _, s in g.shapes),
-        flops_per_token=network.flops_per_token(network.settings.context),
+        flops_per_token=network.flops_of(row) / row.tokens,
     )
 
 

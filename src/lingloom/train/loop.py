@@ -166,8 +166,7 @@ class _Loop:
         self.now.step += 1
         record.seconds_s = time.perf_counter() - begun
         record.tokens_per_s = record.tokens / record.seconds_s
-        flops = 3 * self.model.flops_per_token(context)
-        record.mfu_frac = record.tokens_per_s * flops / self.peak
+        record.mfu_frac = 3 * self.model.flops_of(batch) / record.seconds_s / self.peak
         return record
 
     def _penalise_and_clip(self) -> float:
