@@ -120,3 +120,9 @@ def test_a_corpus_without_a_test_split_is_refused(folder, capsys):
         f"{folder}/bare: its test split holds no document; make the corpus again from more text, "
         "or with a larger split.test_frac, or set train.regularise.patience=0"
     )
+
+
+def test_a_vocabulary_that_the_text_decides_is_planned_by_its_beginning(folder):
+    plan = estimate(folder / "mails.yaml", *STEPS, f"out={folder}/none")
+    words = 300 + len(["you", "me", "now", "the", "lunch", "prize", "<unk>", "<|end|>"])
+    assert words * 8 < plan.parameters < 1.5 * words * 8  # most are of the embedding

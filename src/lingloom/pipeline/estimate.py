@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..errors import LingloomError
 from ..plan.band import Band
 from ..plan.minutes import TextFigures, typical_rates
 from ..plan.outcome import Outcome, Row, compare
@@ -25,6 +26,8 @@ VOCAB = {"bytes": 257, "characters": 4000, "words": 30000, "pixels": 257}
 """Supposed size of a vocabulary that only the text decides."""
 SAMPLE_BYTES = 4_000_000
 """Of the beginning of the text, which tell how long its pairs are."""
+VOCAB_BYTES = 1_000_000
+"""Of the beginning of the text, by which a vocabulary is guessed."""
 LABELS = 10
 """The same for a number of labels."""
 
@@ -108,7 +111,29 @@ def vocab_of(recipe: Recipe) -> int:
     extra = objective_of(recipe.model, recipe.train).extra_tokens()  # type: ignore[arg-type]
     if isinstance(recipe.tokens, StoredSettings):  # it may have some of them
         return with_extra(tokens, extra).vocab
-    return int(getattr(tokens, "vocab", 0) or VOCAB.get(tokens.kind, 0)) + len(extra)
+    supposed = VOCAB.get(tokens.kind, 0)
+    if not getattr(tokens, "vocab", 0) and tokens.kind in ("characters", "words"):
+        supposed = _vocab_of_beginning(recipe) or supposed
+    return int(getattr(tokens, "vocab", 0) or supposed) + len(extra)
+
+
+def _vocab_of_beginning(recipe: Recipe) -> int:
+    """What the beginning of the text foretells of its vocabulary, which grows with the root of the
+    text (Heaps 1978, section 7.5); 0 where nothing can be told."""
+    if "-" in recipe.text.entries or corpus_of(recipe.text) is not None:
+        return 0
+    texts, read = list[str](), 0
+    for document in documents(recipe.text, lambda record: None):
+        texts.append(document.text)
+        read += len(document.text.encode())
+        if read > VOCAB_BYTES:
+            break
+    tokens: Any = recipe.tokens
+    try:
+        found: int = tokens.train(iter(texts)).vocab
+    except LingloomError:  # it is told when the whole text is read
+        return 0
+    return round(found * max(1.0, text_bytes(recipe.text) / read) ** 0.5)
 
 
 def _tokenizer(recipe: Recipe) -> Any:
