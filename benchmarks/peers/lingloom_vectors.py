@@ -23,7 +23,7 @@ def main() -> None:
     torch.set_num_threads(a.threads)
     with open(a.text, encoding="utf-8") as file:
         counts = [len(line.split()) for line in file]
-    words, stretch = sum(counts), 16 * 512
+    words, stretch = sum(counts), 4 * 512
     begun = ended = 0.0
 
     def tell(event: Event) -> None:
