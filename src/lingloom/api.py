@@ -6,6 +6,7 @@ The functions are named so that none hides a room of the package (`train`, `plan
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, overload
 
 import numpy as np
@@ -14,7 +15,7 @@ from .errors import RecipeError, RunError
 from .loading import load as load_settings
 from .measure.perplexity import MeasureSettings, perplexity
 from .measure.score import Score
-from .models.arpa import write_arpa
+from .models.arpa import is_arpa_file, open_arpa, write_arpa
 from .models.decode import DecodeSettings, Stream
 from .models.given_vectors import named_vectors
 from .models.ngram import NGram
@@ -59,7 +60,7 @@ class Model:
     Args:
         model: of any family.
         tokenizer: the one it was trained with.
-        folder: where both are kept.
+        folder: where both are kept, or the file that they are read from.
         learnt: what it was trained for (`train.objective.kind`); empty: what its family learns by
             default.
     """
@@ -317,7 +318,7 @@ class Model:
             RunError: the folder cannot be written, or holds something other than a model.
         """
         target = Path(folder)
-        if target.name.endswith((".arpa", ".arpa.gz")) and isinstance(self.model, NGram):
+        if is_arpa_file(target) and isinstance(self.model, NGram):
             names = [self.tokenizer.token_of(i) for i in range(self.tokenizer.vocab)]
             write_arpa(self.model, names, target, unknown=self.tokenizer.unknown)
             return
@@ -326,7 +327,11 @@ class Model:
             return
         if target.is_dir() and any(target.iterdir()) and not (target / "config.json").is_file():
             raise RunError(f"{target}: holds other files; export to a new folder")
-        save_model(self.model, target, self.folder, learnt=self.learnt)
+        with TemporaryDirectory() as kept:
+            if self.folder.is_file():
+                self.tokenizer.save(Path(kept))
+            home = kept if self.folder.is_file() else self.folder
+            save_model(self.model, target, home, learnt=self.learnt)
         card = self.folder / CARD
         if card.is_file():
             write_whole(target / CARD, card.read_text("utf-8"))
@@ -341,16 +346,18 @@ class Model:
 
 
 def load(path: str | Path) -> Model:
-    """The model of a run, by folder or name, or of any Hugging Face folder of a known family.
+    """The model of a run, by folder or name; of any Hugging Face folder of a known family; or an
+    n-gram of words from an ARPA file, named .arpa or .arpa.gz.
 
     Raises:
         RunError: there is no such run, or it has no finished model.
-        DataError: a file is damaged or of an unknown kind.
+        DataError: a file is missing, damaged or of an unknown kind.
     """
-    folder = Path(path)
-    if (folder / "config.json").is_file():
+    folder, run = Path(path), run_of(path)
+    if run is None and is_arpa_file(folder):
+        return Model(*open_arpa(folder), folder)
+    if run is None:
         return Model(load_model(folder), open_tokenizer(folder), folder, _known(learnt_by(folder)))
-    run = find_run(path)
     if not (run.model / "config.json").is_file():
         raise RunError(
             f"{run.path}: has no finished model yet; go on with: lingloom train {run.path}"
@@ -363,6 +370,34 @@ def load(path: str | Path) -> Model:
     if isinstance(objective, SpanSettings):
         model.spans = objective
     return model
+
+
+def run_of(path: str | Path) -> RunFolder | None:
+    """The run of that name; None where `path` is a model without a run: a Hugging Face folder, or
+    an ARPA file.
+
+    Raises:
+        RunError: there is neither.
+    """
+    if (Path(path) / "config.json").is_file() or is_arpa_file(path):
+        return None
+    return find_run(path)
+
+
+def need_run(path: str | Path) -> RunFolder:
+    """The run of that name, for its held-out text.
+
+    Raises:
+        RunError: there is no such run.
+        RecipeError: it is a model without a run.
+    """
+    run = run_of(path)
+    if run is None:
+        raise RecipeError(
+            f"{path}: is a model without a run, and has no held-out text; name some with "
+            "text.read=FILE"
+        )
+    return run
 
 
 def _known(learnt: str) -> str:

@@ -11,7 +11,7 @@ from importlib import import_module
 from io import TextIOWrapper
 
 from .errors import LingloomError, RecipeError
-from .verbs.table import VERBS
+from .verbs.table import MODEL, VERBS
 
 _PERMISSIONS_OR_ROOM = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 
@@ -28,6 +28,7 @@ def usage() -> str:
             "",
             *lines,
             "",
+            MODEL + ".",
             "lingloom VERB --help lists every key of that verb, its default and its meaning.",
         ]
     )

@@ -5,9 +5,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from lingloom.errors import DataError
-from lingloom.models.arpa import arpa_name, read_arpa, write_arpa
+from lingloom.models.arpa import (
+    LINE_CHARS,
+    arpa_name,
+    is_arpa_file,
+    name_of,
+    open_arpa,
+    read_arpa,
+    write_arpa,
+)
 from lingloom.models.ngram import NGram, NGramSettings
 
 TEXT = ["a b a b c", "b c a a b", "c c a b", "a a a b c b"]
@@ -93,7 +102,7 @@ def lmplz(tmp_path: Path) -> Path:
 
 def test_a_model_of_kenlm_scores_as_in_kenlm(lmplz: Path):
     model, words = read_arpa(lmplz)
-    assert words == ["<unk>", "</s>", "a", "b", "c"]
+    assert words == ["<unk>", "a", "b", "c", "</s>"] and model.end == 4
     assert model.sizes() == [6, 12, 17]
     for text, expected in QUERY.items():
         scores = model.score(ids_of(text, words)) / np.log(10)
@@ -121,10 +130,11 @@ def test_a_model_written_and_read_gives_the_same_scores(tmp_path: Path, name, or
     model, path = fitted(order), tmp_path / name
     write_arpa(model, [*"abc", "?", "|end|"], path, unknown=3)
     again, words = read_arpa(path)
-    assert words == WORDS
-    assert again.end == model.end and again.settings.order == order
+    assert words == ["<unk>", "a", "b", "c", "</s>"]
+    assert again.end == 4 and again.settings.order == order
     ids = np.array([0, 1, 2, 4, 4, 3, 3, 2, 0, 1, 4])
-    np.testing.assert_allclose(again.score(ids), model.score(ids), rtol=1e-7)
+    renumbered = np.array([words.index(WORDS[i]) for i in ids])
+    np.testing.assert_allclose(again.score(renumbered), model.score(ids), rtol=1e-7)
     raw = path.read_bytes()
     assert (raw[:2] == b"\x1f\x8b") == name.endswith(".gz")
     assert [p.name for p in tmp_path.iterdir()] == [name]
@@ -143,12 +153,77 @@ def test_the_file_has_the_form_that_others_read(tmp_path: Path):
     assert all(line.count("\t") == 1 and line.startswith("-0.") for line in bigrams)
 
 
-def test_blanks_in_names_are_spelt_out_and_survive(tmp_path: Path):
+def test_blanks_in_names_are_spelt_out_and_come_back(tmp_path: Path):
     assert arpa_name(" a\u3000") == "<U+0020>a<U+3000>"
     assert arpa_name("") == "<>" and arpa_name("织语") == "织语"
+    for name in (" a\u3000", "", "织语", "\0", "<U+0041>", "<U+110000>", "<U+20>"):
+        assert name_of(arpa_name(name)) == name
     path = tmp_path / "m.arpa"
     write_arpa(fitted(), [" ", "\u2028", "织", "\x85", "x"], path)
-    assert read_arpa(path)[1] == ["<U+0020>", "<U+2028>", "织", "<U+0085>", "</s>"]
+    assert "<U+0020>" in path.read_text()
+    assert read_arpa(path)[1] == ["<unk>", " ", "\u2028", "织", "\x85", "</s>"]
+
+
+def test_a_file_opens_with_the_tokenizer_of_its_words(lmplz: Path):
+    model, tokenizer = open_arpa(lmplz)
+    assert (tokenizer.kind, tokenizer.vocab, tokenizer.unknown, tokenizer.end) == ("words", 5, 0, 4)
+    assert (model.vocab, model.end) == (5, 4)
+    for text, expected in QUERY.items():
+        ids = np.array([*tokenizer.encode(text), tokenizer.end])
+        np.testing.assert_allclose(model.score(ids) / np.log(10), expected, atol=2e-6)
+    assert tokenizer.encode("a\tz <unk>\u3000c") == [1, 0, 0, 3]
+
+
+def test_chinese_is_parted_at_white_space_alone(lmplz: Path):
+    lmplz.write_text(
+        LMPLZ.replace("\ta\t", "\t从前有\t").replace(" a", " 从前有").replace("\ta ", "\t从前有 ")
+    )
+    tokenizer = open_arpa(lmplz)[1]
+    assert tokenizer.encode("从前有 b 从前 有") == [1, 2, 0, 0]
+
+
+def test_the_unknown_word_may_be_written_in_capitals(lmplz: Path):
+    lmplz.write_text(LMPLZ.replace("<unk>", "<UNK>"))
+    model, words = read_arpa(lmplz)
+    assert words == ["<unk>", "a", "b", "c", "</s>"]
+    assert model.log_prob([], 0) / np.log(10) == pytest.approx(-1.0377885)
+
+
+CLOSED = LMPLZ.replace("ngram 1=6", "ngram 1=5").replace("-1.0377885\t<unk>\t0\n", "")
+
+
+@pytest.mark.parametrize("text", [CLOSED, LMPLZ.replace("-1.0377885\t<unk>", "-99\t<unk>")])
+def test_without_an_unknown_word_none_has_any_probability(tmp_path: Path, text):
+    path = tmp_path / "closed.arpa"
+    path.write_text(text)
+    model, tokenizer = open_arpa(path)
+    known = model.score(np.array([*tokenizer.encode("a b c"), tokenizer.end])) / np.log(10)
+    np.testing.assert_allclose(known, QUERY["a b c"], atol=2e-6)
+    assert model.log_prob([], 0) == -np.inf
+    assert model.distribution([0])[0] == 0
+    assert model.step(torch.tensor([[4, 1]]), model.new_cache(1, 2))[0, 0] == -torch.inf
+    write_arpa(model, [*map(tokenizer.token_of, range(5))], tmp_path / "m.arpa", unknown=0)
+    assert read_arpa(tmp_path / "m.arpa")[0].log_prob([1], 0) == -np.inf
+
+
+def test_what_was_read_is_kept_like_any_model(lmplz: Path, tmp_path: Path):
+    model = read_arpa(lmplz)[0]
+    model.save(tmp_path)
+    ids = np.array([1, 2, 3, 4, 0, 4])
+    np.testing.assert_array_equal(NGram.load(tmp_path).score(ids), model.score(ids))
+
+
+def test_the_name_of_a_file_says_what_it_is(tmp_path: Path):
+    assert is_arpa_file("x/m.arpa") and is_arpa_file(tmp_path / "m.arpa.gz")
+    assert not is_arpa_file("m.gz") and not is_arpa_file("arpa")
+    (tmp_path / "run.arpa").mkdir()
+    assert not is_arpa_file(tmp_path / "run.arpa")
+
+
+def test_a_word_named_as_our_end_of_text_is_refused(lmplz: Path):
+    lmplz.write_text(LMPLZ.replace("<unk>", "<|end|>"))
+    with pytest.raises(DataError, match=r"'<\|end\|>' is among its words.*rename it"):
+        open_arpa(lmplz)
 
 
 def test_unicode_blanks_inside_words_of_others_do_not_split_them(lmplz: Path):
@@ -187,6 +262,10 @@ def test_names_must_be_one_to_one(tmp_path: Path, names, problem):
         ("-0.5228787\ta", "0.5\ta", 10, "are no such numbers"),
         ("-0.5228787\ta", "nan\ta", 10, "are no such numbers"),
         ("-0.4349236", "inf", 10, "are no such numbers"),
+        ("-0.4349236", "31", 10, "are no such numbers"),
+        ("\tb\t-0.120822154\n-0.6642079\tc", "\t<U+0085>\t0\n-1\t\x85", 12, "is there twice"),
+        ("ngram 2=12", f"ngram 2={'9' * 5000}", 3, "'ngram 2=COUNT'"),
+        ("ngram 3=17", "".join(f"ngram {n}=1\n" for n in range(3, 12)), 10, "order above 8"),
         ("-0.5228787\ta", "-0.5228787\tb", 11, "'b' is there twice"),
         ("</s>\t0\n", "</t>\t0\n", 7, "no unigram </s>"),
         ("<s> a\t", "<s> q\t", 17, "'q' is not among the 1-grams"),
@@ -218,5 +297,16 @@ def test_a_damaged_gzip_or_binary_file_is_refused(tmp_path: Path):
     path.write_bytes(b"\xff\xfe\x00binary")
     with pytest.raises(DataError, match=f"{path}:1: cannot be read"):
         read_arpa(path)
-    with pytest.raises(DataError, match="No such file"):
+    with pytest.raises(DataError, match="no such file -- give an ARPA file"):
         read_arpa(tmp_path / "none.arpa")
+    for empty in ("", "\n \n"):
+        path.write_text(empty)
+        with pytest.raises(DataError, match=f"{path}: is empty -- copy it"):
+            read_arpa(path)
+
+
+def test_a_line_without_end_is_not_read_whole(tmp_path: Path):
+    path = tmp_path / "m.arpa.gz"
+    path.write_bytes(gzip.compress(b"\\data\\\n" + b"x" * (LINE_CHARS + 1)))
+    with pytest.raises(DataError, match=f"{path}:2: {LINE_CHARS} characters without a line break"):
+        read_arpa(path)

@@ -24,7 +24,7 @@ import torch
 from pydantic import NonNegativeInt, PositiveInt
 from torch import nn
 
-from ..errors import RecipeError
+from ..errors import DataError, RecipeError
 from ..models.model import CausalModel, LanguageModel, need_carrying
 from ..settings import Settings
 from ..text.document import Document
@@ -178,7 +178,8 @@ def perplexity(
         fixes: what else pins the scores, such as where the text is from.
 
     Raises:
-        DataError: there is no document, or none with any text.
+        DataError: there is no document, or none with any text; or one has unknown words, and the
+            model gives them no probability.
         RecipeError: documents are to be joined by a state, and the model carries none.
     """
     table = document_costs(model, texts, tokenizer, settings)
@@ -276,15 +277,31 @@ def _piece_costs(
     """The columns of DocumentTable for one piece of text."""
     n = piece.documents
     nats, targets = np.zeros(n), np.zeros(n, dtype=np.int64)
+    impossible = np.zeros(n, dtype=np.int64)
     for batch, owner in reader.batches(piece):
         cost = reader.costs(batch).double().cpu().numpy()
         scored = owner >= 0
         nats += np.bincount(owner[scored], weights=cost[scored], minlength=n)
         targets += np.bincount(owner[scored], minlength=n)
+        unknown = (batch.targets.cpu().numpy() == tokenizer.unknown) & np.isposinf(cost)
+        impossible += np.bincount(owner[scored & unknown], minlength=n)
+    _refuse_impossible(piece, impossible)
     text_bytes = np.array([piece.document_bytes(i) for i in range(n)], dtype=np.int64)
     spelt = [int(tokenizer.token_bytes[piece.document(i)].sum()) for i in range(n)]
     unspelt = np.maximum(0, text_bytes - np.array(spelt, dtype=np.int64))
     return [piece.document_id(i) for i in range(n)], nats, targets, text_bytes, unspelt
+
+
+def _refuse_impossible(piece: StoredText, unknown: np.ndarray) -> None:
+    """Refuse documents that no model with a closed vocabulary can have written."""
+    found = np.flatnonzero(unknown)
+    if len(found):
+        raise DataError(
+            f"{piece.document_id(int(found[0]))}: {unknown[found[0]]} of its words are unknown to "
+            f"the model, which gives such words no probability ({len(found)} of "
+            f"{piece.documents} documents here are like that) -- leave them out, or make the "
+            "model again with <unk> among its words"
+        )
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ the back-off factor. `<s>` opens a sentence, `</s>` closes it, `<unk>` stands fo
 
 import gzip
 import os
+import re
 import zlib
 from array import array
 from collections import Counter
@@ -18,17 +19,32 @@ from typing import IO
 import numpy as np
 
 from ..errors import DataError
+from ..tokens.tokenizer import END as DOCUMENT_END
+from ..tokens.words import Separator, WordsTokenizer, words_named
 from .backoff import Level, Table
 from .ngram import NGram, NGramSettings
 
 BEGIN, END, UNKNOWN = "<s>", "</s>", "<unk>"
+UNKNOWN_TOO = "<UNK>"
+"""How some write UNKNOWN."""
 HIGHEST_ORDER = 8
 NEVER = "-99"
 """What the format writes for log10 of zero: `<s>` is never predicted."""
 LN10 = float(np.log(10))
+LARGEST_BACKOFF = 30.0
+"""Largest log10 of a back-off factor that is believed: no product of eight of them overflows."""
+SIZE_DIGITS = 15
+LINE_CHARS = 1_000_000
+"""Longest line."""
 CHUNK = 1 << 16
+_BLANK = re.compile(r"<U\+([0-9A-F]{4,6})>")
 
 Lines = Iterator[tuple[int, str]]
+
+
+def is_arpa_file(path: str | Path) -> bool:
+    """Whether a file's name says that it holds an n-gram model: .arpa or .arpa.gz."""
+    return str(path).endswith((".arpa", ".arpa.gz")) and not Path(path).is_dir()
 
 
 # --------------------------------------------------------------------------- writing
@@ -73,7 +89,7 @@ def _entries(table: Table, n: int, part: slice, words: list[str]) -> Iterator[st
     log_p = np.minimum(level.log_p[part] / LN10, 0.0).tolist()
     backoffs = (level.log_backoff[part] / LN10).tolist() or [None] * len(log_p)
     for p, text, backoff in zip(log_p, texts, backoffs, strict=True):
-        number = NEVER if text == BEGIN else f"{p:.9g}"
+        number = NEVER if text == BEGIN or p == -np.inf else f"{p:.9g}"
         yield f"{number}\t{text}\n" if backoff is None else f"{number}\t{text}\t{backoff:.9g}\n"
 
 
@@ -106,13 +122,44 @@ def arpa_name(name: str) -> str:
     return blank or "<>"
 
 
+def name_of(word: str) -> str:
+    """The name that `arpa_name` wrote as `word`; what stands for no blank stays as it is."""
+    return "" if word == "<>" else _BLANK.sub(_blank, word)
+
+
+def _blank(found: re.Match[str]) -> str:
+    code = int(found[1], 16)
+    c = chr(code) if code <= 0x10FFFF else ""
+    return c if c.isspace() or c == "\0" else found[0]
+
+
 # --------------------------------------------------------------------------- reading
 
 
-def read_arpa(path: Path) -> tuple[NGram, list[str]]:
-    """(model, word of each id); ids follow the order of the unigrams, `<s>` left out.
+def open_arpa(path: str | Path) -> tuple[NGram, WordsTokenizer]:
+    """A model of words with the tokenizer that parts them: at white space, and nowhere else.
 
-    Reads plain and gzip files of KenLM, SRILM or `write_arpa`.
+    A file without `<unk>` gives unknown words no probability at all.
+
+    Raises:
+        DataError: as `read_arpa`; or a word has the name that the end of a text has here.
+    """
+    model, names = read_arpa(Path(path))
+    if DOCUMENT_END in names:
+        raise DataError(
+            f"{path}: '{DOCUMENT_END}' is among its words, and is how the end of a text is named "
+            f"here -- rename it in the file; its own end is {END}"
+        )
+    return model, words_named(names[1:-1], Separator("none"))
+
+
+def read_arpa(path: Path) -> tuple[NGram, list[str]]:
+    """(model, name of each id): first `<unk>`, then words in the order of the unigrams, last
+    `</s>`, as a tokenizer of words numbers them; `<s>` is none of them.
+
+    Reads plain and gzip files of KenLM, SRILM or `write_arpa`. Blanks that `write_arpa` spelt out
+    are blanks again. Where there is no `<unk>`, or its log10 p is NEVER, its ln p is minus
+    infinity.
 
     Raises:
         DataError: the file is missing or malformed; the message names the line.
@@ -120,26 +167,36 @@ def read_arpa(path: Path) -> tuple[NGram, list[str]]:
     lines = _lines(path)
     sizes = _header(path, lines)
     unigrams = _section(path, lines, 1, sizes)
-    words = [word for word in unigrams.words if word != BEGIN]
-    if END not in words:
-        raise DataError(f"{path}:{unigrams.first_line}: no unigram {END} -- add it to the model")
-    vocab = len(words)
-    ids = {word: i for i, word in enumerate(words)} | {BEGIN: vocab}
-    if len(ids) != vocab + 1:
-        counted = Counter(unigrams.words)
-        twice = max(i for i, word in enumerate(unigrams.words) if counted[word] > 1)
-        line = unigrams.first_line + twice
-        raise DataError(f"{path}:{line}: '{unigrams.words[twice]}' is there twice -- keep one")
-    table = Table([_unigram_level(unigrams, ids, last=len(sizes) == 1)], vocab)
+    names, ids = _numbered(path, unigrams)
+    table = Table([_unigram_level(unigrams, ids, last=len(sizes) == 1)], len(names))
     for n in range(2, len(sizes) + 1):
         section = _section(path, lines, n, sizes, ids)
-        table = Table([*table.levels, _level(path, section, table, n)], vocab)
+        table = Table(
+            [*table.levels, _level(path, section, table, last=n == len(sizes))], len(names)
+        )
     if next((text for _, text in lines if text), "") != "\\end\\":
         raise DataError(f"{path}: does not close with \\end\\ -- copy the whole file")
-    settings = NGramSettings(order=len(sizes), vocab=vocab, end=ids[END])
-    model = NGram(settings)
+    model = NGram(NGramSettings(order=len(sizes), vocab=len(names), end=ids[END]))
     model.table = table
-    return model, words
+    return model, names
+
+
+def _numbered(path: Path, unigrams: "_Section") -> tuple[list[str], dict[str, int]]:
+    """(name of each id, id of each word as it is written, `<s>` with the last)."""
+    if END not in unigrams.words:
+        raise DataError(f"{path}:{unigrams.first_line}: no unigram {END} -- add it to the model")
+    spelt = [name_of(word) for word in unigrams.words]
+    counted = Counter(spelt)
+    if len(counted) != len(spelt):
+        twice = max(i for i, name in enumerate(spelt) if counted[name] > 1)
+        line = unigrams.first_line + twice
+        raise DataError(f"{path}:{line}: '{unigrams.words[twice]}' is there twice -- keep one")
+    other = UNKNOWN not in counted and UNKNOWN_TOO in counted
+    unknown = UNKNOWN_TOO if other else UNKNOWN
+    taken = (BEGIN, END, unknown)
+    words = [unknown, *(word for word in unigrams.words if word not in taken), END]
+    ids = {word: i for i, word in enumerate(words)} | {BEGIN: len(words)}
+    return [UNKNOWN, *map(name_of, words[1:])], ids
 
 
 @dataclass
@@ -162,8 +219,18 @@ def _lines(path: Path) -> Lines:
         with path.open("rb") as probe:
             zipped = probe.read(2) == b"\x1f\x8b"
         with _opened(path, "r", zipped=zipped) as file:
-            for number, text in enumerate(file, start=1):
+            while text := file.readline(LINE_CHARS):
+                number += 1
+                if len(text) == LINE_CHARS and text[-1] != "\n":
+                    raise DataError(
+                        f"{path}:{number}: {LINE_CHARS} characters without a line break -- is it "
+                        "an ARPA file? give one"
+                    )
                 yield number, text.rstrip("\r\n")
+    except FileNotFoundError:
+        raise DataError(
+            f"{path}: no such file -- give an ARPA file, such as: lingloom export RUN {path.name}"
+        ) from None
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise DataError(
             f"{path}:{number + 1}: cannot be read as {'gzip of ' if number else ''}UTF-8 text "
@@ -181,6 +248,8 @@ def _opened(path: Path, mode: str, *, zipped: bool) -> IO[str]:
 def _header(path: Path, lines: Lines) -> list[int]:
     """Number of n-grams promised for each order, up to the line `\\1-grams:`."""
     number, text = next(((i, t) for i, t in lines if t.strip()), (1, ""))
+    if not text:
+        raise DataError(f"{path}: is empty -- copy it, or export it, again")
     if text.strip() != "\\data\\":
         raise DataError(
             f"{path}:{number}: '{text[:40]}' where \\data\\ opens an ARPA file -- name one"
@@ -192,13 +261,16 @@ def _header(path: Path, lines: Lines) -> list[int]:
         order, equals, size = text.removeprefix("ngram ").partition("=")
         if not text.strip():
             continue
-        if not (equals and order.strip() == str(len(sizes) + 1) and size.strip().isdecimal()):
+        told = order.strip() == str(len(sizes) + 1) and size.strip().isdecimal()
+        if not (equals and told and len(size) <= SIZE_DIGITS):
             raise DataError(
                 f"{path}:{number}: '{text[:40]}' where 'ngram {len(sizes) + 1}=COUNT' or "
                 "'\\1-grams:' must stand"
             )
         if len(sizes) == HIGHEST_ORDER:
-            raise DataError(f"{path}:{number}: order above {HIGHEST_ORDER} -- use a shorter model")
+            raise DataError(
+                f"{path}:{number}: order above {HIGHEST_ORDER} -- give a model of lower order"
+            )
         sizes.append(int(size))
     raise DataError(f"{path}:{number}: no n-grams follow -- copy the whole file")
 
@@ -248,7 +320,7 @@ def _entry(text: str, n: int) -> tuple[float, float, list[str]]:
     if len(fields) not in (n + 1, n + 2):
         raise ValueError(f"{len(fields)} fields, not {n + 1} or {n + 2}")
     p, backoff = float(fields[0]), float(fields[n + 1]) if len(fields) == n + 2 else 0.0
-    if not (-1e9 < p <= 1e-6 and -1e9 < backoff < 1e9):
+    if not (-1e9 < p <= 1e-6 and -1e9 < backoff <= LARGEST_BACKOFF):
         raise ValueError(f"log10 p {p} and log10 back-off {backoff} are no such numbers")
     return p, backoff, fields[1 : n + 1]
 
@@ -260,11 +332,14 @@ def _unigram_level(section: _Section, ids: dict[str, int], *, last: bool) -> Lev
     log_p[places] = section.log_p
     log_backoff[places] = section.log_backoff
     log_p[-1] = -np.inf
+    if log_p[0] <= float(NEVER) * LN10:
+        log_p[0] = -np.inf
     return Level(np.arange(len(ids)), log_p, log_backoff[:0] if last else log_backoff)
 
 
-def _level(path: Path, section: _Section, table: Table, n: int) -> Level:
+def _level(path: Path, section: _Section, table: Table, *, last: bool) -> Level:
     """The n-grams in the order of their words, each behind its prefix."""
+    n = table.order + 1
     prefixes = section.ids[:, 0]
     for m in range(2, n):
         prefixes = table.find(m, prefixes, section.ids[:, m - 1])
@@ -282,4 +357,5 @@ def _level(path: Path, section: _Section, table: Table, n: int) -> Level:
     if len(twice):
         line = section.first_line + int(by_key[twice[0] + 1])
         raise DataError(f"{path}:{line}: this {n}-gram is there twice -- keep one")
-    return Level(keys, section.log_p[by_key], section.log_backoff[by_key])
+    log_backoff = section.log_backoff[by_key]
+    return Level(keys, section.log_p[by_key], log_backoff[:0] if last else log_backoff)

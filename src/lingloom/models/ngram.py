@@ -195,7 +195,8 @@ class NGram:
             places.setdefault(column.tobytes(), []).append(place)
         for equal in places.values():
             p = self.table.distribution(contexts[:, equal[0]])
-            out[equal] = torch.from_numpy(np.log(p)).float()
+            with np.errstate(divide="ignore"):  # a closed vocabulary has an impossible word
+                out[equal] = torch.from_numpy(np.log(p)).float()
         return out
 
     def _opened(self, ids: np.ndarray) -> np.ndarray:

@@ -94,12 +94,8 @@ class WordsSettings(TokenizerSettings):
             )
         for word in (UNKNOWN, *stop_words):
             del counts[word]
-        names = [UNKNOWN, *most_frequent(counts, self.vocab - 2, self.min_count)]
-        model = models.WordLevel({name: i for i, name in enumerate(names)}, unk_token=UNKNOWN)
-        library = tokenizers.Tokenizer(model)
-        library.pre_tokenizer = _by_blanks(stop_words)
-        separate = Separator(self.segment, self.dictionary, tagger, stop_words)
-        return WordsTokenizer(with_end(library), separate)
+        names = most_frequent(counts, self.vocab - 2, self.min_count)
+        return words_named(names, Separator(self.segment, self.dictionary, tagger, stop_words))
 
     @classmethod
     def opened(cls, library: tokenizers.Tokenizer, kept: Mapping[str, Any]) -> "WordsTokenizer":
@@ -111,6 +107,15 @@ class WordsSettings(TokenizerSettings):
             frozenset(kept.get("stop_words", ())),
         )
         return WordsTokenizer(library, separate)
+
+
+def words_named(names: Iterable[str], separate: "Separator") -> "WordsTokenizer":
+    """The tokenizer that knows `names`, all different, and parts texts by `separate`: ids from 1,
+    between UNKNOWN and END."""
+    ids = {name: i for i, name in enumerate([UNKNOWN, *names])}
+    library = tokenizers.Tokenizer(models.WordLevel(ids, unk_token=UNKNOWN))
+    library.pre_tokenizer = _by_blanks(separate.stop_words)
+    return WordsTokenizer(with_end(library), separate)
 
 
 def _by_blanks(stop_words: Set[str]) -> pre_tokenizers.PreTokenizer:

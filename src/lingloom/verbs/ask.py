@@ -1,4 +1,4 @@
-"""`lingloom ask RUN "text" ["second text"]`: what the model has learnt is done to a text.
+"""`lingloom ask MODEL "text" ["second text"]`: what the model has learnt is done to a text.
 
 A model that goes on from texts goes on from it, one that translates translates it: what a model
 can be asked follows from what it was trained for (`tasks/kinds.py`).

@@ -11,7 +11,7 @@ from ..errors import RecipeError
 from ..loading import COMMAND_LINE
 from ..native.kernels import kernels_report
 from ..settings import Settings, describe
-from .table import VERBS
+from .table import MODEL, VERBS
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,8 @@ def help_of(verb: str, schema: type[Settings] | None) -> str:
     """Usage of `verb` and every key it takes, read from the settings so that it cannot go stale."""
     words, says = VERBS[verb]
     lines = [f"usage: lingloom {verb} {words}".rstrip(), "", f"  {says}"]
+    if "MODEL" in words:
+        lines += ["", f"  {MODEL}"]
     lines += ["", "  --json: the answer as JSON, on standard output"]
     if schema is None:
         return "\n".join(lines)

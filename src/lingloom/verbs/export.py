@@ -1,4 +1,4 @@
-"""`lingloom export RUN DIR`: the trained model as a Hugging Face folder."""
+"""`lingloom export MODEL DIR|FILE`: a Hugging Face folder, an ARPA file, or a file of vectors."""
 
 import json
 from pathlib import Path

@@ -1,6 +1,11 @@
-"""`lingloom measure RUN`: bits per byte and perplexity on the held-out part, or on any text."""
+"""`lingloom measure MODEL`: bits per byte and perplexity on the held-out part, or on any text.
+
+A model without a run, be it a Hugging Face folder or an ARPA file, is measured on text that is
+named.
+"""
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError, RecipeError
@@ -9,12 +14,12 @@ from ..loading import load as load_settings
 from ..measure.perplexity import MeasureSettings, need_measured, perplexity
 from ..measure.score import Score
 from ..recipe import Recipe
-from ..runs import RunFolder, find_run
+from ..runs import RunFolder
 from ..settings import Settings
 from ..text.corpus.opened import corpus_of
 from ..text.prepare import TextStats, prepare
 from ..text.read import TextSettings
-from ..text.setaside import JsonlSink
+from ..text.setaside import JsonlSink, Sink
 from .console import Words, answer, read_words, story
 
 if TYPE_CHECKING:
@@ -26,7 +31,7 @@ class MeasureWords(Settings):
 
     text: TextSettings
     """What to measure; without text.read it is the run's held-out part. The run's recipe gives the
-    defaults of reading and cleaning."""
+    defaults of reading and cleaning; a model without a run has the general ones."""
     measure: MeasureSettings = MeasureSettings()
     """How it is scored."""
 
@@ -36,12 +41,14 @@ def run(arguments: list[str]) -> int:
     words = read_words("measure", arguments, needs=1, takes=1, schema=MeasureWords)
     if words is None:
         return 0
-    from ..api import load
+    from ..api import load, need_run, run_of
 
-    folder = find_run(words.names[0])
+    name = words.names[0]
+    folder = run_of(name)
     settings = load_settings(MeasureWords, _defaults(folder), words.overrides)
     _refuse_idle(settings.text, words.overrides)
-    model = load(folder.path)
+    folder = folder if settings.text.entries else need_run(name)
+    model = load(name)
     if model.task != "generate":
         _by_its_judge(folder, settings, model, words)
         return 0
@@ -60,10 +67,8 @@ def run(arguments: list[str]) -> int:
         story(where["text"])
     elif settings.text.entries:
         stats = TextStats()
-        with (
-            JsonlSink(folder.path / "measured" / "dropped.jsonl") as dropped,
-            JsonlSink(folder.path / "measured" / "set_aside.jsonl") as set_aside,
-        ):
+        with ExitStack() as open_files:
+            dropped, set_aside = _sinks(folder, open_files)
             documents = (d for _, d in prepare(settings.text, dropped, set_aside, stats))
             measured = perplexity(model.model, documents, model.tokenizer, settings.measure)
         where = {"text": settings.text.entries}
@@ -74,24 +79,42 @@ def run(arguments: list[str]) -> int:
     else:
         from ..pipeline.prepare import open_data
 
-        heldout = open_data(folder).heldout
+        heldout = open_data(need_run(name)).heldout
         measured = perplexity(model.model, heldout, model.tokenizer, settings.measure)
         where = {"text": "the run's held-out documents"}
     _tell(measured.scores, where, words)
     return 0
 
 
-def _by_its_judge(folder: RunFolder, settings: MeasureWords, model: "Model", words: Words) -> None:
+def _sinks(folder: RunFolder | None, open_files: ExitStack) -> tuple[Sink, Sink]:
+    """Where dropped documents and unreadable lines go: to the run, if there is one."""
+    if folder is None:
+        return (lambda record: None), (lambda record: None)
+    dropped, set_aside = (
+        open_files.enter_context(JsonlSink(folder.path / "measured" / f"{name}.jsonl"))
+        for name in ("dropped", "set_aside")
+    )
+    return dropped, set_aside
+
+
+def _by_its_judge(
+    folder: RunFolder | None, settings: MeasureWords, model: "Model", words: Words
+) -> None:
     """Print the scores of a model that does not go on from texts, on its run's held-out part.
 
     Raises:
-        RecipeError: other text is named; or such models are measured when they are trained only.
+        RecipeError: other text is named; or such models are measured when they are trained only; or
+            there is no run, which says how such a model is asked.
     """
     from ..pipeline.judges.judge import judge_of
     from ..pipeline.prepare import open_data
     from ..train.objectives.objective import objective_of
 
     what = f"a {model.model.settings.kind} model that was trained to {model.task}"
+    if folder is None:
+        raise RecipeError(
+            f"{model.folder}: {what} is measured by its run, which says what was learnt; give a run"
+        )
     recipe = load_settings(Recipe, folder.recipe).model_copy(update={"measure": settings.measure})
     shape: Any = recipe.model
     objective: Any = objective_of(shape, recipe.train)
@@ -99,12 +122,10 @@ def _by_its_judge(folder: RunFolder, settings: MeasureWords, model: "Model", wor
     judge = judge_of(recipe)
     of_text = getattr(judge, "scores_of_text", None)
     if settings.text.entries and of_text is not None:
-        data, aside = open_data(folder), folder.path / "measured"
+        data = open_data(folder)
         word_labels = data.label_set is not None and data.label_set.of == "word"
-        with (
-            JsonlSink(aside / "dropped.jsonl") as dropped,
-            JsonlSink(aside / "set_aside.jsonl") as set_aside,
-        ):
+        with ExitStack() as open_files:
+            dropped, set_aside = _sinks(folder, open_files)
             read = prepare(settings.text, dropped, set_aside, word_labels=word_labels)
             scores: list[Score] = of_text(recipe, data, model.model, (d for _, d in read))
         _tell(scores, {"text": settings.text.entries}, words)
@@ -146,13 +167,11 @@ def _refuse_idle(text: TextSettings, overrides: list[str]) -> None:
             )
 
 
-def _defaults(folder: RunFolder) -> dict[str, Any]:
+def _defaults(folder: RunFolder | None) -> dict[str, Any]:
     """The run's own settings; every document is measured, repeated ones too."""
+    all_text = {"read": [], "dedup": False, "heldout": [], "heldout_frac": 0}
+    if folder is None:
+        return {"text": all_text}
     recipe = load_settings(Recipe, folder.recipe)
-    text = recipe.text.model_dump(mode="json") | {
-        "read": [],
-        "dedup": False,
-        "heldout": [],
-        "heldout_frac": 0,
-    }
+    text = recipe.text.model_dump(mode="json") | all_text
     return {"text": text, "measure": recipe.measure.model_dump(mode="json")}

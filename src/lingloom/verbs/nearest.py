@@ -1,10 +1,9 @@
-"""`lingloom nearest RUN king - man + woman`: the words nearest to a word, or to a sum of words.
+"""`lingloom nearest MODEL king - man + woman`: the words nearest to a word, or to a sum of words.
 
-`lingloom nearest RUN "the bank of the river" word=bank`: where the word stands in like manner.
+`lingloom nearest MODEL "the bank of the river" word=bank`: where the word stands in like manner.
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from pydantic import PositiveInt
 
@@ -43,7 +42,7 @@ def run(arguments: list[str]) -> int:
     names = [name for name in words.names if not _is_key(name)]
     keys = [*(name for name in words.names if _is_key(name)), *words.overrides]
     if len(names) < 2:
-        raise RecipeError("usage: lingloom nearest RUN WORDS...; write a word behind the run")
+        raise RecipeError("usage: lingloom nearest MODEL WORDS...; write a word behind the run")
     settings, text = load_settings(NearestSettings, {}, keys), " ".join(names[1:])
     if settings.word:
         _in_context(names[0], text, settings, words.json)
@@ -79,15 +78,10 @@ def _texts(run: str, text: TextSettings) -> Iterator[Document]:
     if text.entries:
         yield from documents(text, lambda record: None)
         return
-    if Path(run, "config.json").is_file():
-        raise RecipeError(
-            f"{run}: is a model without a run, and has no held-out text; name some with "
-            "text.read=FILE"
-        )
+    from ..api import need_run
     from ..pipeline.prepare import open_data
-    from ..runs import find_run
 
-    data = open_data(find_run(run))
+    data = open_data(need_run(run))
     for i in range(data.heldout.documents):
         ids = data.heldout.document(i).tolist()
         yield Document(data.tokenizer.decode(ids), data.heldout.document_id(i), "")
