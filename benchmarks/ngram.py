@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lingloom.models.arpa import read_arpa
+from lingloom.models.arpa_reading import read_arpa
 from lingloom.models.ngram import NGram, NGramSettings
 
 WORD = re.compile(r"[\u4e00-\u9fff]|[^\s\u4e00-\u9fff]+")

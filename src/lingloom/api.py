@@ -15,7 +15,8 @@ from .errors import RecipeError, RunError
 from .loading import load as load_settings
 from .measure.perplexity import MeasureSettings, perplexity
 from .measure.score import Score
-from .models.arpa import is_arpa_file, open_arpa, write_arpa
+from .models.arpa import is_arpa_file, write_arpa
+from .models.arpa_reading import open_arpa
 from .models.decode import DecodeSettings, Stream
 from .models.given_vectors import named_vectors
 from .models.ngram import NGram

@@ -8,15 +8,8 @@ import pytest
 import torch
 
 from lingloom.errors import DataError
-from lingloom.models.arpa import (
-    LINE_CHARS,
-    arpa_name,
-    is_arpa_file,
-    name_of,
-    open_arpa,
-    read_arpa,
-    write_arpa,
-)
+from lingloom.models.arpa import arpa_name, is_arpa_file, name_of, write_arpa
+from lingloom.models.arpa_reading import LINE_CHARS, open_arpa, read_arpa
 from lingloom.models.ngram import NGram, NGramSettings
 
 TEXT = ["a b a b c", "b c a a b", "c c a b", "a a a b c b"]
