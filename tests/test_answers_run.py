@@ -278,6 +278,19 @@ out: {folder}/pairs
     return RunFolder(folder / "pairs")
 
 
+def test_a_folder_without_a_run_is_measured_on_questions(run, folder, capsys):
+    lingloom.load(run.path).export(folder / "out")
+    other = folder / "others.json"
+    other.write_text(squad(questions(10, seed=8)))
+    fields = ("text.field=question", "text.second_field=context", "text.answer_field=answers")
+    words = ["measure", f"{folder}/out", f"text.read={other}"]
+    assert main([*words, *fields, "--json"]) == 0
+    scores = json.loads(capsys.readouterr().out)["scores"]
+    assert scores[0]["value"] > 0.9 and scores[0]["fixes"]["questions"] == 20
+    assert main(words) == 2
+    assert "text.second_field" in capsys.readouterr().err
+
+
 def test_labels_of_two_texts_are_told(pair_run, capsys):
     assert values(pair_run, "bert")["accuracy"] > 0.85
     model = lingloom.load(pair_run.path)

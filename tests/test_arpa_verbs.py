@@ -142,9 +142,7 @@ def test_a_model_that_does_not_go_on_needs_its_run(folder, capsys):
     settings = BertSettings(vocab=257, width=8, heads=2, layers=1, context=16)
     path = in_folder(settings.build(), folder / "bert")
     assert main(["measure", str(path), f"text.read={folder}/test.txt"]) == 2
-    assert "is measured by its run, which says what was learnt; give a run" in (
-        capsys.readouterr().err
-    )
+    assert "is measured on the held-out part of its run; give the run" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

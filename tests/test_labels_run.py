@@ -203,6 +203,21 @@ def test_runs_are_measured_and_proved(mail_run, name_run, folder, capsys):
         assert passed["exported = trained"] and all(passed.values())
 
 
+def test_a_folder_without_a_run_is_measured_as_its_run(mail_run, name_run, folder, capsys):
+    keys = {mail_run: ("mails.tsv", "text.field=2", "text.label_field=1")}
+    keys[name_run] = ("names.conll", "text.label_field=2")
+    for run, (text, *rest) in keys.items():
+        out = folder / f"{run.path.name}-out"
+        lingloom.load(run.path).export(out)
+        found = []
+        for model in (run.path, out):
+            assert main(["measure", str(model), f"text.read={folder}/{text}", *rest, "--json"]) == 0
+            found.append(json.loads(capsys.readouterr().out))
+        assert found[0] == found[1]
+        assert main(["measure", str(out), f"text.read={folder}/{text}"]) == 2
+        assert "text.label_field: objective" in capsys.readouterr().err
+
+
 def test_what_was_cut_in_training_is_cut_when_asked_and_measured(folder, capsys):
     cut = [*TRAIN, "train.objective={kind: classify, cut: true}"]
     lingloom.run(folder / "mails.yaml", *cut, "model.context=8", f"out={folder}/cut")

@@ -109,6 +109,17 @@ def test_measuring_again_gives_the_same_scores(run, capsys):
     assert again == run.read_json("scores.json")["scores"]["transformer"]
 
 
+def test_a_folder_without_a_run_is_measured_on_pairs(run, tmp_path, capsys):
+    (tmp_path / "other.tsv").write_text("one\t一\ntwo two\t二 二\nfive\t五\n", "utf-8")
+    lingloom.load("pairs").export(tmp_path / "out")
+    found = []
+    for model in ("pairs", f"{tmp_path}/out"):
+        words = [f"text.read={tmp_path}/other.tsv", "text.field=1", "text.target_field=2"]
+        assert main(["measure", model, *words, "measure.decoded=0", "--json"]) == 0
+        found.append([s["value"] for s in json.loads(capsys.readouterr().out)["scores"]])
+    assert found[0] == found[1] and len(found[0]) == 2
+
+
 def test_other_pairs_can_be_measured_too(run, tmp_path, capsys):
     (tmp_path / "other.tsv").write_text("one\t一\ntwo two\t二 二\nfive\t五\none\t一 了\n", "utf-8")
     assert main(["measure", "pairs", f"text.read={tmp_path}/other.tsv", "--json"]) == 0

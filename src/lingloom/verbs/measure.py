@@ -100,36 +100,35 @@ def _sinks(folder: RunFolder | None, open_files: ExitStack) -> tuple[Sink, Sink]
 def _by_its_judge(
     folder: RunFolder | None, settings: MeasureWords, model: "Model", words: Words
 ) -> None:
-    """Print the scores of a model that does not go on from texts, on its run's held-out part.
+    """Print the scores of a model that does not go on from texts, on its run's held-out part or on
+    other text.
 
     Raises:
-        RecipeError: other text is named; or such models are measured when they are trained only; or
-            there is no run, which says how such a model is asked.
+        RecipeError: such models are not measured on other text; or when they are trained only.
     """
     from ..pipeline.judges.judge import judge_of
     from ..pipeline.prepare import open_data
     from ..train.objectives.objective import objective_of
 
     what = f"a {model.model.settings.kind} model that was trained to {model.task}"
-    if folder is None:
-        raise RecipeError(
-            f"{model.folder}: {what} is measured by its run, which says what was learnt; give a run"
-        )
-    recipe = load_settings(Recipe, folder.recipe).model_copy(update={"measure": settings.measure})
+    recipe = _recipe(folder, settings, model)
     shape: Any = recipe.model
     objective: Any = objective_of(shape, recipe.train)
     need_measured(settings.measure, objective.kind)
     judge = judge_of(recipe)
     of_text = getattr(judge, "scores_of_text", None)
     if settings.text.entries and of_text is not None:
-        data = open_data(folder)
-        word_labels = data.label_set is not None and data.label_set.of == "word"
         with ExitStack() as open_files:
             dropped, set_aside = _sinks(folder, open_files)
+            word_labels = objective.labels_of == "word"
             read = prepare(settings.text, dropped, set_aside, word_labels=word_labels)
-            scores: list[Score] = of_text(recipe, data, model.model, (d for _, d in read))
+            scores: list[Score] = of_text(recipe, model.folder, model.model, (d for _, d in read))
         _tell(scores, {"text": settings.text.entries}, words)
         return
+    if folder is None:
+        raise RecipeError(
+            f"{model.folder}: {what} is measured on the held-out part of its run; give the run"
+        )
     if settings.text.entries:
         raise RecipeError(
             f"text.read ({COMMAND_LINE}): {what} is measured on the held-out part of its run; "
@@ -143,6 +142,21 @@ def _by_its_judge(
         )
     scores = scores_of(recipe, open_data(folder), model.model)
     _tell(scores, {"text": "the run's held-out documents"}, words)
+
+
+def _recipe(folder: RunFolder | None, settings: MeasureWords, model: "Model") -> Recipe:
+    """The run's recipe; without a run, what the model and the words of the command line say."""
+    if folder is not None:
+        recipe = load_settings(Recipe, folder.recipe)
+        return recipe.model_copy(update={"measure": settings.measure})
+    from ..tasks.answer import usual_settings
+
+    shape, said = model.model.settings, settings.model_dump(mode="json")
+    learnt: dict[str, Any] = {"kind": model.learnt}
+    if model.task == "answer":
+        learnt = usual_settings(shape.context).model_dump(mode="json")
+    train = {"objective": learnt} if model.learnt or model.task == "answer" else {}
+    return load_settings(Recipe, {**said, "model": shape.model_dump(mode="json"), "train": train})
 
 
 def _tell(scores: Sequence[Score], where: Mapping[str, Any], words: Words) -> None:

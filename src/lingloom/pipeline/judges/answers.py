@@ -4,6 +4,7 @@ what it answers."""
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from ...measure.answers import Judged, answer_scores, compared, way_of
@@ -15,6 +16,7 @@ from ...runs import RunFolder
 from ...tasks.answer import answer
 from ...text.answers import from_text
 from ...text.document import Document
+from ...tokens.open import open_tokenizer
 from ...tokens.tokenizer import Tokenizer
 from ...train.objectives.objective import objective_of
 from ...train.objectives.span import SpanSettings
@@ -65,10 +67,11 @@ def scores(recipe: Recipe, data: Data, model: Bert) -> list[Score]:
 
 
 def scores_of_text(
-    recipe: Recipe, data: Data, model: Bert, documents: Iterable[Document]
+    recipe: Recipe, folder: Path, model: Bert, documents: Iterable[Document]
 ) -> list[Score]:
-    """What `model` is worth on other questions, which have passages and answers."""
-    said = _judged(documents, model, data.tokenizer, _settings(recipe))
+    """What `model` is worth on other questions, which have passages and answers; `folder` keeps its
+    tokenizer."""
+    said = _judged(documents, model, open_tokenizer(folder), _settings(recipe))
     return _scored(said, recipe, split="given")
 
 

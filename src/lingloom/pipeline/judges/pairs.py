@@ -15,6 +15,7 @@ from ...models.port import load_model
 from ...recipe import Recipe
 from ...runs import RunFolder
 from ...text.document import Document
+from ...tokens.open import open_tokenizer
 from ...tokens.pairs import fitting
 from ...tokens.reading import Reading
 from ...tokens.shards import Shards
@@ -48,17 +49,18 @@ def scores(recipe: Recipe, data: Data, model: PairModel) -> list[Score]:
 
 
 def scores_of_text(
-    recipe: Recipe, data: Data, model: PairModel, documents: Iterable[Document]
+    recipe: Recipe, home: Path, model: PairModel, documents: Iterable[Document]
 ) -> list[Score]:
-    """Scores on other texts, which have their targets with them."""
+    """Scores on other texts, which have their targets with them; `home` keeps the tokenizer."""
+    tokenizer = open_tokenizer(home)
     with TemporaryDirectory() as folder:
         both = with_beside(("given", document) for document in documents)
-        for _ in write_shards(both, data.tokenizer, Path(folder)):
+        for _ in write_shards(both, tokenizer, Path(folder)):
             pass
         texts, targets = (
-            Shards.open(folder, split, data.tokenizer) for split in ("given", "given" + TARGETS)
+            Shards.open(folder, split, tokenizer) for split in ("given", "given" + TARGETS)
         )
-        reading = Reading(texts, data.tokenizer, targets)
+        reading = Reading(texts, tokenizer, targets)
         return _measured(recipe, model, reading, split="given").scores
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from ...runs import RunFolder
 from ...text.document import Document
 from ...tokens.batch import IGNORE
 from ...tokens.labelled import Labelled
+from ...tokens.labels import open_label_set
+from ...tokens.open import open_tokenizer
 from ...tokens.spaces import joined
 from ...train.objectives.labelled import LabelledSettings
 from ...train.objectives.objective import objective_of
@@ -74,16 +77,15 @@ def scores(recipe: Recipe, data: Data, model: LabelModel) -> list[Score]:
 
 
 def scores_of_text(
-    recipe: Recipe, data: Data, model: LabelModel, documents: Iterable[Document]
+    recipe: Recipe, folder: Path, model: LabelModel, documents: Iterable[Document]
 ) -> list[Score]:
-    """What `model` is worth on other labelled texts.
+    """What `model` is worth on other labelled texts; `folder` keeps its tokenizer and its labels.
 
     Raises:
         DataError: there is no text, or one without a label that the model knows.
         ShapeError: a text does not fit the model's context.
     """
-    labels = data.labels["train"].set
-    told = told_of_documents(model, data.tokenizer, labels, documents)
+    told = told_of_documents(model, open_tokenizer(folder), open_label_set(folder), documents)
     names = hashlib.sha256("\n".join(told.ids).encode()).hexdigest()[:12]
     cut = {"cut texts": told.cut_texts} if told.cut_texts else {}
     return _scored(told, recipe, {"documents": names, **cut})
