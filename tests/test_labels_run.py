@@ -216,6 +216,12 @@ def test_a_folder_without_a_run_is_measured_as_its_run(mail_run, name_run, folde
         assert found[0] == found[1]
         assert main(["measure", str(out), f"text.read={folder}/{text}"]) == 2
         assert "text.label_field: objective" in capsys.readouterr().err
+    uneven = folder / "uneven.tsv"
+    uneven.write_text("text\tlabel\nx said\tO O\nx said\tO\n")
+    for model in (name_run.path, folder / f"{name_run.path.name}-out"):
+        words = [f"text.read={uneven}", "text.field=text", "text.label_field=label", "--json"]
+        assert main(["measure", str(model), *words]) == 0
+        assert json.loads(capsys.readouterr().out)["scores"][-1]["n"] == 1
 
 
 def test_what_was_cut_in_training_is_cut_when_asked_and_measured(folder, capsys):
