@@ -136,9 +136,26 @@ def test_what_stands_beside_the_text_goes_even_from_its_midst(aside):
     assert (text.count("museum"), "Follow us" in text) == (6, False)
 
 
-def test_a_frame_named_after_a_part_of_it_stays():
-    page = f"<div class=has-sidebar><h1>A</h1><p>{SENTENCE * 3}</p></div>"
-    assert main_text(page).count("museum") == 3
+@pytest.mark.parametrize(
+    "frame",
+    [
+        *("<div class=has-sidebar>{}</div>", "<div class='shareholders-letter'>{}</div>"),
+        *("<body class=navy-theme>{}</body>", "<div id=comments-open>{}</div>"),
+        *("<form>{}</form>", "<aside>{}</aside>", "<div class=navigation-free>{}</div>"),
+    ],
+)
+def test_what_holds_the_text_stays_whatever_it_is_called(frame):
+    text = main_text(frame.format(f"<p>{SENTENCE * 3}</p><p>{CHINESE * 3}</p>") + "<p>短。</p>")
+    assert (text.count("museum"), text.count("博物馆")) == (3, 3)
+
+
+def test_an_article_called_by_a_word_of_menus_stays_beside_another():
+    boxes = "".join(
+        f"<div class={name}><p>{SENTENCE * 3}{name}</p></div>"
+        for name in ("social-science-journal", "reviews")
+    )
+    text = main_text(f"<div>{boxes}</div>")
+    assert ("social-science-journal" in text, "reviews" in text) == (True, True)
 
 
 def test_chinese_text_in_paragraphs_is_told_from_links():

@@ -34,25 +34,27 @@ _WIDER = {"gb2312": "gb18030", "gbk": "gb18030", "big5": "big5hkscs"} | dict.fro
 )
 _BESIDE = ",".join(
     ("script", "style", "noscript", "template", "nav", "footer", "aside", "form", "button")
-    + ("select", "textarea", "iframe", "svg", "dialog")
+    + ("select", "textarea", "iframe", "svg", "dialog", "[hidden]", "[aria-hidden=true]")
 )
-_ROLES = ("navigation", "contentinfo", "banner", "complementary", "search", "dialog")
-_NAMES = (
-    *("nav", "menu", "footer", "comment", "related", "newsletter", "share", "social", "promo"),
-    "banner",
+_CALLED_BESIDE = {
+    **dict.fromkeys(("footer", "comment", "comments", "commentlist", "related", "newsletter"), 0.5),
+    **dict.fromkeys(("nav", "navbar", "navigation", "menu", "menus", "submenu"), 0.1),
+    **dict.fromkeys(("share", "sharing", "social", "promo", "promos", "banner", "banners"), 0.1),
+    **dict.fromkeys(("contentinfo", "complementary", "search", "dialog"), 0.1),
+}
+"""Words in the role, class or id of what stands beside a text -> the most of all text that such an
+element holds: a frame may be called after what stands in a part of it ("has-comments")."""
+_STEMS = ("nav", "menu", "footer", "comment", "related", "newsletter", "shar", "social")
+_MAY_STAND_BESIDE = ",".join(
+    f"[{attribute}]:is({','.join(f'[{attribute}*={stem} i]' for stem in stems)})"
+    for attribute, stems in (
+        ("role", ("navigation", "contentinfo", "banner", "complementary", "search", "dialog")),
+        ("class", (*_STEMS, "promo", "banner")),
+        ("id", (*_STEMS, "promo", "banner")),
+    )
 )
-
-
-def _called_beside() -> Iterator[str]:
-    yield from ("[hidden]", "[aria-hidden=true]")
-    yield f"[role]:is({','.join(f'[role={role}]' for role in _ROLES)})"
-    for attribute in ("class", "id"):
-        named = ",".join(f'[{attribute}*="{name}" i]' for name in _NAMES)
-        # A page often names its frame after what stands in a part of it ("has-sidebar").
-        yield f"[{attribute}]:is({named}):not(:has(article,main,h1))"
-
-
-_CALLED_BESIDE = ",".join(_called_beside())
+_WORD = re.compile("[A-Z]?[a-z]+|[A-Z]+")
+_MOST_BESIDE_FRAC = 0.5
 # Chosen on judged pages; docs/LOG.md has what other shares gave.
 _LEAST_PARAGRAPHS_FRAC = 0.6
 _LEAST_TEXT_FRAC = 0.1
@@ -102,7 +104,8 @@ def extractor() -> Callable[[str], Page]:
     It is the text of the element that turbohtml's `main_content` proposes, or of the next one
     around it with at least 0.6 of the text in paragraphs and 0.1 of all text: an article often
     stands in several boxes, of which the proposal is one. What the kind of an element, its role,
-    class or id call navigation, comments, advertising and the like is left out.
+    class or id call navigation, comments, advertising and the like is left out, unless it holds too
+    much to stand beside anything.
 
     Raises:
         MissingError: turbohtml is not installed.
@@ -120,12 +123,16 @@ def extractor() -> Callable[[str], Page]:
         if body is not None:
             proposed = document.main_content()
             around = [proposed, *proposed.ancestors] if proposed else []
+            most = _MOST_BESIDE_FRAC * _paragraph_chars(body)
             for element in body.select(_BESIDE):
-                element.decompose()
+                if _paragraph_chars(element) <= most:  # some pages are one form
+                    element.decompose()
             boxes = [element for element in around if isinstance(element, Element)]
             box = _wide_enough(boxes, body)
-            for element in box.select(_CALLED_BESIDE):
-                element.decompose()
+            chars = len(box.text)
+            for element in box.select(_MAY_STAND_BESIDE):
+                if len(element.text) <= _most_beside(element) * chars:
+                    element.decompose()
             text = box.to_text(plain).strip()
         if not text:
             raise ValueError("no main text in the page")
@@ -144,6 +151,14 @@ def _wide_enough(boxes: Iterable["Element"], body: "Element") -> "Element":
         if len(box.text) >= text and _paragraph_chars(box) >= paragraphs:
             return box
     return body
+
+
+def _most_beside(element: "Element") -> float:
+    """The share of a text that an element so called holds where it stands beside; 0: it is none."""
+    called = (element.attrs.get(name) or "" for name in ("role", "class", "id"))
+    names = " ".join(" ".join(name) if isinstance(name, list) else name for name in called)
+    words = (word.lower() for word in _WORD.findall(names))
+    return max((_CALLED_BESIDE.get(word, 0.0) for word in words), default=0.0)
 
 
 def _paragraph_chars(element: "Element") -> int:
