@@ -95,10 +95,11 @@ def resume(
     recipe = load(Recipe, run.recipe, overrides)
     refused = [key for key in changed(old, recipe) if not key.startswith(MAY_CHANGE)]
     if refused:
+        free = [key for key in MAY_CHANGE if any(name.startswith(key) for name in _flat(old))]
         raise RecipeError(
             "\n".join(
                 f"{key} (command line): cannot change in {run.path}, which was begun with another "
-                f"value; start a new run with it, or change one of {', '.join(MAY_CHANGE)}"
+                f"value; start a new run with it, or change one of {', '.join(free)}"
                 for key in refused
             )
         )
@@ -110,6 +111,12 @@ def resume(
 
 def changed(old: Settings, new: Settings) -> list[str]:
     """Dotted keys whose values differ."""
+    before, after = _flat(old), _flat(new)
+    return [key for key in {**before, **after} if before.get(key) != after.get(key)]
+
+
+def _flat(settings: Settings) -> dict[str, Any]:
+    """Dotted key -> value, of all that are not settings themselves."""
 
     def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         leaves: dict[str, Any] = {}
@@ -120,8 +127,7 @@ def changed(old: Settings, new: Settings) -> list[str]:
                 leaves[prefix + name] = value
         return leaves
 
-    before, after = flat(old.model_dump(mode="json")), flat(new.model_dump(mode="json"))
-    return [key for key in {**before, **after} if before.get(key) != after.get(key)]
+    return flat(settings.model_dump(mode="json"))
 
 
 def _carry_on(
