@@ -1,8 +1,10 @@
 """A run from raw text to report: whole, stopped, killed, resumed, refused."""
 
 import json
+import os
 import random
 import signal
+import threading
 from pathlib import Path
 
 import pytest
@@ -186,6 +188,27 @@ def test_two_runs_never_share_a_folder(here):
         pytest.raises(RunError, match="is writing to this run"),
     ):
         lingloom.run("runs/small", "train.steps=2")
+
+
+@pytest.mark.parametrize("key", ["read", "heldout"])
+def test_text_from_a_pipe_is_left_for_the_run_to_read(here, key):
+    os.mkfifo("pipe")
+    text = Path("text.txt").read_text("utf-8")
+    words = [f"text.{key}=pipe", "text.dedup=false", "tokens=characters", "baseline=null"]
+    writer = threading.Thread(target=Path("pipe").write_text, args=(text, "utf-8"), daemon=True)
+    writer.start()
+    lingloom.estimate("small.yaml", *words)
+    writer.join(0.3)
+    assert writer.is_alive()  # it waits for the first who opens the pipe
+    lingloom.run("small.yaml", *words, "train.steps=1")
+    assert RunFolder("runs/small").read_json("run.json")["state"] == "finished"
+
+
+def test_a_plan_trains_no_tagger(here, monkeypatch):
+    Path("words.txt").write_text("猫 坐 在 垫子 上\n" * 9, "utf-8")
+    monkeypatch.setattr("lingloom.tokens.words.train_tagger", None)
+    tokens = "tokens={kind: words, segment: tagger, segmented: words.txt}"
+    assert lingloom.estimate("small.yaml", tokens, "baseline=null").parameters
 
 
 def test_a_prompt_longer_than_the_context_is_refused_not_cut(here, capsys):

@@ -13,7 +13,7 @@ from ..recipe import Recipe
 from ..runs import RunFolder
 from ..text.corpus.opened import Corpus, corpus_of
 from ..text.estimate import text_bytes
-from ..text.read import TextSettings, documents
+from ..text.read import TextSettings, can_be_read_again, documents
 from ..tokens.extra import with_extra
 from ..tokens.open import StoredSettings, open_tokenizer
 from ..tokens.shards import Shards
@@ -92,7 +92,7 @@ def _usual_row(recipe: Recipe, figures: TextFigures) -> int:
     """Tokens of the longer side of a pair, END included, on average over the first pairs of the
     text; 0 where rows fill the context, or the text can be read but once."""
     model: Any = recipe.model
-    if objective_of(model, recipe.train).fills or "-" in recipe.text.entries:
+    if objective_of(model, recipe.train).fills or not can_be_read_again(recipe.text):
         return 0
     read = rows = longer = 0
     for document in documents(recipe.text, lambda record: None):
@@ -120,7 +120,10 @@ def vocab_of(recipe: Recipe) -> int:
 def _vocab_of_beginning(recipe: Recipe) -> int:
     """What the beginning of the text foretells of its vocabulary, which grows with the root of the
     text (Heaps 1978, section 7.5); 0 where nothing can be told."""
-    if "-" in recipe.text.entries or corpus_of(recipe.text) is not None:
+    tokens: Any = recipe.tokens
+    if getattr(tokens, "segmented", ""):  # to train the tagger takes longer than the guess is worth
+        return 0
+    if corpus_of(recipe.text) is not None or not can_be_read_again(recipe.text):
         return 0
     texts, read = list[str](), 0
     for document in documents(recipe.text, lambda record: None):
@@ -128,7 +131,6 @@ def _vocab_of_beginning(recipe: Recipe) -> int:
         read += len(document.text.encode())
         if read > VOCAB_BYTES:
             break
-    tokens: Any = recipe.tokens
     try:
         found: int = tokens.train(iter(texts)).vocab
     except LingloomError:  # it is told when the whole text is read

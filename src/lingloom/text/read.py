@@ -319,6 +319,18 @@ def all_places(entries: Sequence[str]) -> dict[str, Place]:
     return found
 
 
+def can_be_read_again(settings: TextSettings) -> bool:
+    """Whether all that `settings` names is still there once it was read, which standard input, a
+    pipe or a device is not."""
+    found = all_places([*settings.entries, *settings.heldout_entries]).values()
+    return all(
+        place.name in COLLECTIONS
+        or place.found
+        or (place.path is not None and place.path.is_file())
+        for place in found
+    )
+
+
 def _described(place: Place, source: Source, settings: TextSettings) -> Described:
     if place.name in COLLECTIONS:
         source.report.format = "python"
