@@ -34,6 +34,15 @@ PASSAGE = "a red cat and a red dog"
         ([], []),
         ([""], []),
         ({"text": [], "answer_start": []}, []),
+        ({"text": "red", "answer_start": 16.0}, [("red", 16)]),  # as pandas writes it
+        ({"text": ["red"], "answer_start": ["16"]}, [("red", 16)]),
+        ({"text": ["red"], "answer_start": "16"}, [("red", 16)]),
+        ([{"text": "red", "answer_start": 16, "answer_id": 7}], [("red", 16)]),
+        ({"text": ["red"], "answer_start": [None]}, [("red", 2)]),
+        (None, []),
+        ([None], []),
+        (["dog", None], [("dog", 20)]),
+        ({"text": None, "answer_start": float("nan")}, []),
     ],
 )
 def test_answers_stand_where_they_are_said_to_or_nearest_to_it(told, expected):
@@ -45,12 +54,16 @@ def test_answers_stand_where_they_are_said_to_or_nearest_to_it(told, expected):
     [
         ("cow", "answer 'cow' does not stand in the passage"),
         (["cow", "hen"], "answer 'cow' does not stand in the passage"),
-        (None, "answers are not of the form a text, a list of texts, or"),
-        (True, "answers are not of the form"),
-        ([None], "answers are not of the form"),
-        ({"answer_start": [1]}, "answers are not of the form"),
-        ({"text": 3}, "answers are not of the form"),
-        ({"text": ["red"], "answer_start": "2"}, "answers are not of the form"),
+        (True, "an answer of the form True; answers are a text, a list of texts, or"),
+        ({"answer_start": [1]}, "an answer without 'text'; answers are a text"),
+        ({"text": 3}, "answer '3' does not stand in the passage"),
+        ([["red"]], r"an answer of the form \['red'\]"),
+        ({"text": ["red"], "answer_start": 2.5}, "answer_start '2.5' is no number of a character"),
+        ({"text": ["red"], "answer_start": ["two"]}, "answer_start 'two' is no number of a char"),
+        ({"text": ["red"], "answer_start": [True]}, "answer_start 'True' is no number of a char"),
+        ({"text": ["red"], "answer_start": float("nan")}, "answer_start 'nan' is no number of a"),
+        ([{"text": "red", "start": 18}], "an answer with 'start'; answers are a text, a list"),
+        ({"answers": ["red"]}, "an answer with 'answers'; answers are a text, a list of texts"),
         ({"text": ["red"], "answer_start": [1, 2]}, "1 answers and 2 places of them"),
     ],
 )

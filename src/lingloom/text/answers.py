@@ -27,7 +27,7 @@ def placed(told: Any, passage: str) -> list[Answer]:
 
     Args:
         told: a text, a list of texts, a list of {text, answer_start}, or {text: [...],
-            answer_start: [...]}; empty ones stand for no answer.
+            answer_start: [...]}; empty ones and null stand for no answer.
         passage: as it was read.
 
     Raises:
@@ -82,28 +82,41 @@ def from_text(kept: str) -> list[Answer]:
 
 
 def _pairs(told: Any) -> Iterator[tuple[str, int | None]]:
-    if isinstance(told, Mapping) and "text" in told:
-        texts, starts = told["text"], told.get("answer_start")
-        texts = [texts] if isinstance(texts, str) else texts
-        starts = [starts] if isinstance(starts, int) else starts
-        if not isinstance(texts, list) or not isinstance(starts, list | None):
-            raise ValueError(f"answers are not of the form {_FORMS}")
+    for each in told if isinstance(told, list) else [told]:
+        if not isinstance(each, Mapping):
+            yield _text(each), None
+            continue
+        texts, starts = each.get("text"), each.get("answer_start")
+        unknown = sorted({str(key) for key in each} - {"text", "answer_start", "id"})
+        if unknown and (starts is None or "text" not in each):  # it may be what says where
+            raise ValueError(f"an answer with '{unknown[0]}'; answers are {_FORMS}")
+        if "text" not in each:
+            raise ValueError(f"an answer without 'text'; answers are {_FORMS}")
+        texts = texts if isinstance(texts, list) else [texts]
+        starts = starts if isinstance(starts, list) or starts is None else [starts]
         starts = starts or [None] * len(texts)
         if len(texts) != len(starts):
             raise ValueError(f"{len(texts)} answers and {len(starts)} places of them")
         for text, start in zip(texts, starts, strict=True):
-            yield _text(text), start if isinstance(start, int) else None
-    elif isinstance(told, list):
-        for each in told:
-            yield from _pairs(each) if isinstance(each, Mapping) else [(_text(each), None)]
-    else:
-        yield _text(told), None
+            yield _text(text), _start(start) if text else None
 
 
 def _text(told: Any) -> str:
-    if isinstance(told, bool) or not isinstance(told, str | int | float):
-        raise ValueError(f"answers are not of the form {_FORMS}")
-    return str(told)
+    """The text of an answer; null is none, as an empty one."""
+    if isinstance(told, bool) or not isinstance(told, str | int | float | None):
+        raise ValueError(f"an answer of the form {str(told)[:40]}; answers are {_FORMS}")
+    return "" if told is None else str(told)
+
+
+def _start(told: Any) -> int | None:
+    """Where an answer begins; whole numbers may be written as fractions (18.0) or in a text."""
+    if isinstance(told, str) and told.strip().isdecimal() and len(told) < 20:
+        return int(told)
+    if isinstance(told, float) and told.is_integer():
+        return int(told)
+    if told is None or (isinstance(told, int) and not isinstance(told, bool)):
+        return told
+    raise ValueError(f"answer_start {str(told)[:40]!r} is no number of a character, from 0")
 
 
 def _nearest(passage: str, text: str, start: int | None) -> int:
