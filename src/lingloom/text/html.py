@@ -27,6 +27,8 @@ Described = Iterator[tuple[str, str, Mapping[str, Any]]]
 _CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s{0,9}=\s{0,9}[\"']?\s{0,9}([\w.:-]{1,40})", re.I)
 _CHARSET_BYTES = 4096  # where a page must name its encoding; browsers look at 1024
 _START_BYTES = 64
+_TELLING_BYTES = 1 << 16
+_HIGH_BYTE = re.compile(rb"[\x80-\xff]")
 _MOST_BAD_FRAC = 0.001
 # What pages call these encodings is often a part of what they use.
 _WIDER = {"gb2312": "gb18030", "gbk": "gb18030", "big5": "big5hkscs"} | dict.fromkeys(
@@ -39,18 +41,18 @@ _BESIDE = ",".join(
 _CALLED_BESIDE = {
     **dict.fromkeys(("footer", "comment", "comments", "commentlist", "related", "newsletter"), 0.5),
     **dict.fromkeys(("nav", "navbar", "navigation", "menu", "menus", "submenu"), 0.1),
-    **dict.fromkeys(("share", "sharing", "social", "promo", "promos", "banner", "banners"), 0.1),
-    **dict.fromkeys(("contentinfo", "complementary", "search", "dialog"), 0.1),
+    **dict.fromkeys(("share", "sharing", "banner", "contentinfo", "complementary"), 0.1),
+    **dict.fromkeys(("search", "dialog"), 0.1),
 }
 """Words in the role, class or id of what stands beside a text -> the most of all text that such an
 element holds: a frame may be called after what stands in a part of it ("has-comments")."""
-_STEMS = ("nav", "menu", "footer", "comment", "related", "newsletter", "shar", "social")
+_STEMS = ("nav", "menu", "footer", "comment", "related", "newsletter", "shar")
 _MAY_STAND_BESIDE = ",".join(
     f"[{attribute}]:is({','.join(f'[{attribute}*={stem} i]' for stem in stems)})"
     for attribute, stems in (
         ("role", ("navigation", "contentinfo", "banner", "complementary", "search", "dialog")),
-        ("class", (*_STEMS, "promo", "banner")),
-        ("id", (*_STEMS, "promo", "banner")),
+        ("class", _STEMS),
+        ("id", _STEMS),
     )
 )
 _WORD = re.compile("[A-Z]?[a-z]+|[A-Z]+")
@@ -131,7 +133,8 @@ def extractor() -> Callable[[str], Page]:
             box = _wide_enough(boxes, body)
             chars = len(box.text)
             for element in box.select(_MAY_STAND_BESIDE):
-                if len(element.text) <= _most_beside(element) * chars:
+                most_frac = _most_beside(element)
+                if most_frac and len(element.text) <= most_frac * chars:
                     element.decompose()
             text = box.to_text(plain).strip()
         if not text:
@@ -205,7 +208,7 @@ def encoding_of(raw: bytes, told: str = "") -> str:
         raw: the page.
         told: what the server called it.
     """
-    guess = recognise(raw[:SAMPLE_BYTES])
+    guess = recognise(_telling_part(raw))
     if guess.mark_bytes or guess.encoding in ("utf-8", "utf-16-le", "utf-16-be", "binary"):
         return guess.encoding
     in_page = _CHARSET.search(raw[:_CHARSET_BYTES])
@@ -214,6 +217,15 @@ def encoding_of(raw: bytes, told: str = "") -> str:
         if codec and raw.decode(codec, "replace").count("\ufffd") <= _MOST_BAD_FRAC * len(raw):
             return codec
     return guess.encoding
+
+
+def _telling_part(raw: bytes) -> bytes:
+    """How a page begins, and what follows its first byte beyond ASCII."""
+    if b"\0" in raw:
+        return raw[:SAMPLE_BYTES]
+    high = _HIGH_BYTE.search(raw, _START_BYTES)
+    start = high.start() if high else _START_BYTES
+    return raw[:_START_BYTES] + raw[start : start + _TELLING_BYTES]
 
 
 def _codec(name: str) -> str | None:
