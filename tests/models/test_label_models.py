@@ -1,5 +1,6 @@
 """What every family promises that tells labels: of texts, or of their words. One row a newcomer."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -98,6 +99,24 @@ def test_settings_come_back_from_a_recipe_unchanged(settings):
     chosen = Kinds(ROWS).settings_class(settings.kind)
     assert load(chosen, settings.model_dump(mode="json")) == settings
     assert f"kind: {settings.kind}" in to_yaml(settings)
+
+
+@pytest.mark.parametrize("kind", ["textcnn", "crf"])
+def test_what_an_earlier_version_stored_opens_unless_it_names_vectors(kind, tmp_path):
+    schema = Kinds(ROWS).settings_class(kind)
+    settings = schema(vocab=9, labels=2)
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(f"{to_yaml(settings)}vectors: ''\nstatic: false\n")
+    assert load(schema, recipe) == settings
+    save_model(settings.build(), tmp_path / "model")
+    config = tmp_path / "model" / "config.json"
+    tree = json.loads(config.read_text())
+    tree["lingloom"] |= {"vectors": "", "static": False}
+    config.write_text(json.dumps(tree))
+    assert load_model(tmp_path / "model").settings == settings
+    recipe.write_text(f"{to_yaml(settings)}vectors: glove.txt\nstatic: true\n")
+    with pytest.raises(RecipeError, match="'glove.txt' was written for an earlier .*embed_from"):
+        load(schema, recipe)
 
 
 @every_reader

@@ -19,7 +19,7 @@ from ..errors import RecipeError
 from ..tokens.batch import IGNORE, Passages
 from .layers import check_length
 from .linear_chain import LinearChain, allowed_in_bio, words_among
-from .model import LabelModel, ModelSettings, need_labels, need_vocab
+from .model import LabelModel, ModelSettings, need_labels, need_vocab, without_gone_keys
 from .recurrent import LSTM
 
 
@@ -49,6 +49,8 @@ class CRFSettings(ModelSettings):
     """Whether labels are told together (CRF) or each by itself."""
     constraint: Literal["none", "bio"] = "none"
     """bio: give I-x behind B-x or I-x only; it changes what is answered, not what is learnt."""
+
+    _earlier_keys = model_validator(mode="before")(without_gone_keys)
 
     @model_validator(mode="after")
     def _all_options_have_an_effect(self) -> Self:

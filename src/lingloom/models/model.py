@@ -208,6 +208,27 @@ class PairCache(Protocol):
         """
 
 
+_GONE = {"vectors": "", "static": False}
+"""Keys that label models had before train.embed_from, with the values that asked for nothing."""
+
+
+def without_gone_keys(values: Any) -> Any:
+    """What a recipe or config.json says, without the keys of an earlier version.
+
+    Raises:
+        ValueError: one of them is set.
+    """
+    if not isinstance(values, Mapping):
+        return values
+    for key, nothing in _GONE.items():
+        if values.get(key, nothing) != nothing:
+            raise ValueError(
+                f"{key}={values[key]!r:.60} was written for an earlier version; leave vectors and "
+                "static out, and set train.embed_from and train.embed_frozen instead"
+            )
+    return {key: value for key, value in values.items() if key not in _GONE}
+
+
 class ModelSettings(Settings):
     """What the rest of the program may ask of any family's settings."""
 

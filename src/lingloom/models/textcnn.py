@@ -12,13 +12,13 @@ Shapes: B texts, T tokens, C width of a vector, M filters of each window, W wind
 from typing import ClassVar, Literal
 
 import torch
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..tokens.batch import Passages
 from .layers import check_length
-from .model import LabelModel, ModelSettings, need_labels, need_vocab
+from .model import LabelModel, ModelSettings, need_labels, need_vocab, without_gone_keys
 
 
 class TextCNNSettings(ModelSettings):
@@ -46,6 +46,8 @@ class TextCNNSettings(ModelSettings):
     multichannel: bool = False
     """Read every token by two tables that train.embed_from fills: one learns, one stays as it was
     given (CNN-multichannel)."""
+
+    _earlier_keys = model_validator(mode="before")(without_gone_keys)
 
     def shape(self) -> str:
         windows = ", ".join(map(str, self.windows))
