@@ -53,6 +53,16 @@ def test_tokens_know_their_characters(settings):
         assert covered <= set(range(len(text)))
 
 
+@pytest.mark.parametrize(
+    "text, listed, spans",
+    [("that hat not ot", "english", [[5, 8], [13, 15]]), ("什么 么", "chinese", [[3, 4]])],
+)
+def test_a_word_does_not_stand_within_one_that_is_left_out(text, listed, spans):
+    settings = WordsSettings(segment="none", stop_words={"lists": [listed]})
+    ids, found = aligned(settings.train([text]), text)
+    assert len(ids) == len(spans) and found.tolist() == spans
+
+
 @given(st.text(max_size=30))
 def test_bytes_of_any_text_stand_for_whole_characters(text):
     text = text.encode("utf-8", "replace").decode()

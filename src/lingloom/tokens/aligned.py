@@ -7,7 +7,7 @@ import numpy as np
 from .extra import ExtendedTokenizer
 from .library import LibraryTokenizer
 from .tokenizer import Tokenizer
-from .words import WordsTokenizer
+from .words import Separator, WordsTokenizer
 
 
 def aligned(tokenizer: Tokenizer, text: str) -> tuple[np.ndarray, np.ndarray]:
@@ -19,7 +19,7 @@ def aligned(tokenizer: Tokenizer, text: str) -> tuple[np.ndarray, np.ndarray]:
     base = tokenizer.base if isinstance(tokenizer, ExtendedTokenizer) else tokenizer
     ids = np.array(tokenizer.encode(text), np.int64)
     if isinstance(base, WordsTokenizer):
-        return ids, _words(base.separate(text), text)
+        return ids, _words(base.separate, text)
     if base.kind == "characters":
         places = np.arange(len(ids))
         return ids, np.stack([places, places + 1], axis=1)
@@ -33,8 +33,12 @@ def aligned(tokenizer: Tokenizer, text: str) -> tuple[np.ndarray, np.ndarray]:
     return ids, np.array(found.offsets, np.int64).reshape(-1, 2)
 
 
-def _words(words: Sequence[str], text: str) -> np.ndarray:
-    return np.array([*_places(words, text)], np.int64).reshape(-1, 2)
+def _words(separate: Separator, text: str) -> np.ndarray:
+    """All words are looked for, so that none is found within one that is left out."""
+    words = separate.all_words(text)
+    places = zip(words, _places(words, text), strict=True)
+    kept = [place for word, place in places if word not in separate.stop_words]
+    return np.array(kept, np.int64).reshape(-1, 2)
 
 
 def _places(words: Sequence[str], text: str) -> Iterator[tuple[int, int]]:

@@ -207,10 +207,11 @@ class Separator:
 
     def __call__(self, text: str) -> list[str]:
         if not self.stop_words:
-            return self._all(text)
-        return [word for word in self._all(text) if word not in self.stop_words]
+            return self.all_words(text)
+        return [word for word in self.all_words(text) if word not in self.stop_words]
 
-    def _all(self, text: str) -> list[str]:
+    def all_words(self, text: str) -> list[str]:
+        """Its words, those that are left out among them."""
         chunks = text.split()
         if self.segment == "none" or not _HAN_RUN.search(text):
             return chunks
