@@ -47,6 +47,13 @@ BERT = built(BertSettings(**SMALL))
         (" bank ", "a bank", [(2, 6)]),
         ("é", "café é", [(5, 6)]),
         ("은행", "은행 은행에", [(0, 2)]),
+        ("thế", "thếm thế", [(5, 8)]),
+        ("ქარი", "ქარიშხალი ქარი", [(10, 14)]),
+        ("ἀ", "ἀρχὴ ἀ", [(5, 6)]),
+        ("ሰላ", "ሰላም ሰላ", [(4, 6)]),
+        ("คน", "คนไทย", [(0, 2)]),
+        ("ねこ", "こねこ", [(1, 3)]),
+        ("𠀀", "中𠀀国", [(1, 2)]),
         ("", "a", []),
     ],
 )
@@ -145,11 +152,22 @@ def test_the_command_line_searches_what_was_held_out_or_a_file(folder, capsys):
     told = json.loads(capsys.readouterr().out)
     assert told["word"] == "bank" and len(told["nearest"]) == 3
     assert {place["word"] for place in told["nearest"]} == {"bank"}
+    assert {place["start"] for place in told["nearest"]} == {None}  # the text is the tokens'
+    assert main(["nearest", run, "the river bank is wide", "word=bank"]) == 0
+    assert ", character" not in capsys.readouterr().out
     read = f"text.read={folder / 'other.txt'}"
     assert main(["nearest", run, "the", "bank lends", "word=bank", read]) == 0
     assert "a muddy [bank]  (" in capsys.readouterr().out
     assert main(["nearest", run, "the bank lends", "word=bank", "other=银行", read]) == 0
     assert "[银行] lends" in capsys.readouterr().out
+    bad = folder / "bad.jsonl"
+    bad.write_text('{"text": "my bank"}\nno json\n', "utf-8")
+    assert main(["nearest", run, "a bank", "word=bank", f"text.read={bad}"]) == 0
+    told = capsys.readouterr()
+    assert f"my [bank]  ({bad}:1, character 3)" in told.out
+    assert "1 lines, rows or files of text.read cannot be read and were not searched" in told.err
+    assert main(["nearest", run, "bank", "word=", "other=x"]) == 2
+    assert "word (command line): is empty; name a word of the text" in capsys.readouterr().err
     assert main(["nearest", run, "the bank", "word=shore"]) == 1
     assert "'shore' does not stand in the text 'the bank'" in capsys.readouterr().err
     assert main(["nearest", run, "bank", read]) == 2
@@ -165,3 +183,16 @@ def test_words_split_by_a_tokenizer_of_words_are_found_by_their_letters():
         model, tokenizer, "the bank", "bank", [("t", "a  river ,\n the bank lends")]
     )
     assert (found.before, found.after) == ("a  river ,  the ", " lends")
+
+
+def test_a_word_that_is_left_out_is_not_said_to_be_missing():
+    words = WordsSettings(segment="none", stop_words={"lists": ["english"]})
+    tokenizer = words.train(["the cat of Rome"])
+    model = built(BertSettings(**SMALL | {"vocab": tokenizer.vocab}))
+    with pytest.raises(DataError, match="'the': the tokenizer leaves it out"):
+        embed_words(model, tokenizer, ["the cat of Rome"], ["the"])
+    asked = (model, tokenizer, "the cat of Rome", "cat", [("t", "of Rome")])
+    with pytest.raises(DataError, match="'of': the tokenizer leaves it out"):
+        nearest_in_context(*asked, other="of")
+    with pytest.raises(DataError, match="'ox' stands nowhere"):
+        nearest_in_context(*asked, other="ox")

@@ -22,11 +22,19 @@ from torch.nn import functional as F
 
 from ..errors import DataError, RecipeError, ShapeError
 from ..tokens.aligned import aligned
+from ..tokens.spaces import HAN
 from ..tokens.tokenizer import Tokenizer
 from .embed import around, need_reader, states
 
 AROUND_TOKENS = 128
 """Most tokens that are read of a text around an occurrence."""
+_UNSPACED = re.compile(
+    "[\u0e00-\u0eff"  # Thai, Lao
+    "\u1000-\u109f\ua9e0-\ua9ff\uaa60-\uaa7f"  # Myanmar
+    "\u1780-\u17ff"  # Khmer
+    f"\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\uff66-\uff9f{HAN}]"  # kana; Han with its signs
+)
+"""Scripts that write words side by side."""
 EXCERPT = 40
 """Characters that are shown to either side of it."""
 MOST = 2000
@@ -76,7 +84,8 @@ def embed_words(
         words: one for each text, as `places_of` finds them.
 
     Raises:
-        DataError: there is not one word for each text, or it does not stand there.
+        DataError: there is not one word for each text, or it does not stand there, or the tokenizer
+            leaves it out.
         RecipeError: the model has no vector for each place.
         ShapeError: a text does not fit the model's context.
     """
@@ -87,6 +96,8 @@ def embed_words(
     for text, word in zip(texts, words, strict=True):
         place = next(_places(model, tokenizer, [("", text)], word, whole=True), None)
         if place is None:
+            if places_of(word, text):
+                raise _left_out(word)
             raise DataError(
                 f"'{word}' does not stand in the text '{_line(text)[:60]}'; write it as it is there"
             )
@@ -118,11 +129,13 @@ def nearest_in_context(
         count: how many.
 
     Raises:
-        DataError: the word that is looked for stands nowhere in `texts`.
+        DataError: the word that is looked for stands nowhere in `texts`, or is left out.
     """
     wanted = embed_words(model, tokenizer, [text], [word])[0]
     found = list(islice(_places(model, tokenizer, texts, other or word), MOST))
     if not found:
+        if other and not tokenizer.encode(other):
+            raise _left_out(other)
         raise DataError(
             f"'{other or word}' stands nowhere in the texts that are searched; search others with "
             "text.read=FILE"
@@ -130,6 +143,13 @@ def nearest_in_context(
     cosines = _vectors(model, tokenizer, found) @ wanted
     best = torch.argsort(cosines, descending=True, stable=True)[:count]
     return [_occurrence(found[i], float(cosines[i])) for i in best.tolist()]
+
+
+def _left_out(word: str) -> DataError:
+    return DataError(
+        f"'{word}': the tokenizer leaves it out of texts (tokens.stop_words), so that it has no "
+        "vector; name another word"
+    )
 
 
 def places_of(word: str, text: str) -> list[tuple[int, int]]:
@@ -147,9 +167,8 @@ def places_of(word: str, text: str) -> list[tuple[int, int]]:
 
 
 def _spaced(character: str) -> bool:
-    """Whether it belongs to a script that puts spaces between words: none from Thai on does, but
-    for Korean."""
-    return character.isalnum() and (character < "\u0e00" or "\uac00" <= character <= "\ud7a3")
+    """Whether it belongs to a script that parts words, by spaces or other signs."""
+    return character.isalnum() and not _UNSPACED.match(character)
 
 
 def _places(

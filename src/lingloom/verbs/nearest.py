@@ -1,6 +1,8 @@
 """`lingloom nearest MODEL king - man + woman`: the words nearest to a word, or to a sum of words.
 
-`lingloom nearest MODEL "the bank of the river" word=bank`: where the word stands in like manner.
+`lingloom nearest MODEL "the bank of the river" word=bank`: where the word stands in like manner; in
+files that text.read names it is also said at which character. What a run held out is stored as
+tokens, whose text may differ from the document's, so that there only the document is named.
 """
 
 from collections.abc import Iterator
@@ -8,11 +10,13 @@ from collections.abc import Iterator
 from pydantic import PositiveInt
 
 from ..errors import RecipeError
+from ..loading import COMMAND_LINE
 from ..settings import Settings
 from ..text.document import Document
 from ..text.read import TextSettings, documents
+from ..text.setaside import FileReport
 from .asks.nearest import tell
-from .console import answer, read_words
+from .console import answer, read_words, story
 
 
 class NearestSettings(Settings):
@@ -48,10 +52,15 @@ def run(arguments: list[str]) -> int:
         _in_context(names[0], text, settings, words.json)
         return 0
     for key in keys:
+        if key.partition("=")[0] == "word":
+            raise RecipeError(
+                f"word ({COMMAND_LINE}): is empty; name a word of the text behind the run, or "
+                "leave it out"
+            )
         if not key.startswith("count="):
             raise RecipeError(
-                f"{key} (command line): has no effect without word=..., a word of the text behind "
-                "the run; leave it out"
+                f"{key} ({COMMAND_LINE}): has no effect without word=..., a word of the text "
+                "behind the run; leave it out"
             )
     tell(load(names[0]), text, settings.count, words.json)
     return 0
@@ -60,23 +69,30 @@ def run(arguments: list[str]) -> int:
 def _in_context(run: str, text: str, settings: NearestSettings, as_json: bool) -> None:
     from ..api import load
 
+    reports: list[FileReport] = []
     found = load(run).nearest_in_context(
-        text, settings.word, _texts(run, settings.text), other=settings.other, count=settings.count
+        text,
+        settings.word,
+        _texts(run, settings.text, reports),
+        other=settings.other,
+        count=settings.count,
     )
+    if aside := sum(report.set_aside for report in reports):
+        story(f"{aside:,} lines, rows or files of text.read cannot be read and were not searched")
+    exact = bool(settings.text.entries)
     if as_json:
-        answer({"text": text, "word": settings.word, "nearest": [vars(place) for place in found]})
+        near = [vars(place) | ({} if exact else {"start": None}) for place in found]
+        answer({"text": text, "word": settings.word, "nearest": near})
         return
     for place in found:
-        print(
-            f"{place.similarity:.3f}  {place.before}[{place.word}]{place.after}  "
-            f"({place.document}, character {place.start})"
-        )
+        where = f"{place.document}, character {place.start}" if exact else place.document
+        print(f"{place.similarity:.3f}  {place.before}[{place.word}]{place.after}  ({where})")
 
 
-def _texts(run: str, text: TextSettings) -> Iterator[Document]:
-    """Those that are named, or what the run held out."""
+def _texts(run: str, text: TextSettings, reports: list[FileReport]) -> Iterator[Document]:
+    """Those that are named, which adds a report of each file, or what the run held out."""
     if text.entries:
-        yield from documents(text, lambda record: None)
+        yield from documents(text, lambda record: None, reports)
         return
     from ..api import need_run
     from ..pipeline.prepare import open_data
