@@ -68,10 +68,12 @@ def test_what_a_page_says_of_its_encoding_decides_where_its_bytes_do_not():
 
 def test_pages_that_cannot_be_read_are_set_aside(tmp_path, monkeypatch):
     monkeypatch.setattr(html_module, "PAGE_BYTES", 5000)
+    monkeypatch.setattr(html_module, "_MOST_TAGS", 1500)
     (tmp_path / "binary.html").write_bytes(b"\x89PNG\r\n\0\0\0" + bytes(range(256)) * 4)
     (tmp_path / "empty.html").write_bytes(b"<html><body></body></html>")
     (tmp_path / "good.html").write_text(page("a", SENTENCE * 3))
     (tmp_path / "long.html").write_bytes(b"<p>" + b"x" * 6000)
+    (tmp_path / "many.html").write_bytes(b"<b>" * 1600)
     (tmp_path / "none.html").write_bytes(b"")
     (tmp_path / "odd.html").write_bytes(b"<p>" + b"good text\xff\xfe " * 20)
     aside = []
@@ -81,6 +83,7 @@ def test_pages_that_cannot_be_read_are_set_aside(tmp_path, monkeypatch):
         "binary.html": "not text",
         "empty.html": "no main text in the page",
         "long.html": "page of more than 5000 bytes",
+        "many.html": "page of more than 1500 tags",
         "none.html": "no main text in the page",
         "odd.html": "not utf-8 text (40 places cannot be decoded)",
     }

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 PAGE_BYTES = 1 << 23
 """The longest page that is read; a longer one is set aside."""
 
+_MOST_TAGS = 1 << 18  # each costs up to 700 bytes of memory
+_LEAST_TAG_CHARS = 3
+
 Described = Iterator[tuple[str, str, Mapping[str, Any]]]
 """(label, text, meta): as `formats.Labelled`, and what else is known of the document."""
 
@@ -119,6 +122,8 @@ def extractor() -> Callable[[str], Page]:
     plain = PlainText(bullet="")
 
     def main_text(content: str) -> Page:
+        if len(content) > _LEAST_TAG_CHARS * _MOST_TAGS and content.count("<") > _MOST_TAGS:
+            raise ValueError(f"page of more than {_MOST_TAGS} tags")
         document = parse(content, positions=False, scripting=True)
         body, title = document.select_one("html > body"), document.select_one("title")
         text = ""
