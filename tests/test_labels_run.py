@@ -142,6 +142,19 @@ def test_a_text_of_stop_words_alone_is_told_and_measured_as_training_read_it(fol
     assert "n=3 documents" in capsys.readouterr().out
 
 
+def test_words_that_are_tagged_are_not_left_out(folder):
+    words = ["tokens={kind: words, stop_words: {top: 2}}", f"out={folder}/refused"]
+    with pytest.raises(RecipeError, match="objective tag learns what or where each word is; leave"):
+        lingloom.run(folder / "names.yaml", *words)
+
+
+def test_a_list_of_stop_words_is_looked_for_before_text_is_read(folder):
+    words = ["tokens={kind: words, stop_words: {lists: [gone.txt]}}", "text.read=-"]
+    with pytest.raises(RecipeError, match="stop words 'gone.txt': neither english nor chinese"):
+        lingloom.run(folder / "mails.yaml", *words, f"out={folder}/gone")
+    assert not (folder / "gone").exists()
+
+
 def test_what_models_cannot_be_asked_is_refused(mail_run, name_run):
     model = lingloom.load(mail_run.path)
     with pytest.raises(RecipeError, match="trained to classify cannot tag; ask it by .classify"):

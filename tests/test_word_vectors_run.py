@@ -151,6 +151,11 @@ def test_vectors_that_do_not_fit_are_refused(folder):
     with pytest.raises(RecipeError, match=r"train.embed_from: .* 5 numbers, .* have 8; set"):
         out = f"out={folder / 'refused'}"
         lingloom.run(folder / "bare.yaml", out, *tiny, f"train.embed_from={path}")
+    assert not (folder / "refused").exists()
+    run = trained(folder, "glove").path
+    with pytest.raises(RecipeError, match=r"glove.* of 8 numbers, and the model's have 6; set"):
+        wider = [*tiny, "model.width=6", f"train.embed_from={run}", "text.read=-"]
+        lingloom.run(folder / "bare.yaml", out, *wider)
     write_vectors(path, ["zzz"], np.ones((1, 8), np.float32))
     with pytest.raises(DataError, match="has none of the 10 tokens"):
         out = f"out={folder / 'refused2'}"

@@ -21,6 +21,7 @@ from .text.places import require_apart
 from .text.read import TextSettings
 from .tokens.kinds import TOKENIZERS
 from .train.objectives.objective import (
+    need_all_words,
     need_labels_in,
     need_seconds_in,
     need_targets_in,
@@ -66,6 +67,7 @@ class Recipe(Settings):
         need_labels_in(self.text, objective)
         need_targets_in(self.text, objective)
         need_seconds_in(self.text, objective, self.model)  # type: ignore[arg-type]
+        need_all_words(self.tokens, objective)  # type: ignore[arg-type]
         need_decoded(self.decode, objective.kind)  # type: ignore[attr-defined]
         if self.model.mixes_rows and self.train.micro:  # type: ignore[attr-defined]
             raise RecipeError(

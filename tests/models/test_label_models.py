@@ -317,6 +317,6 @@ def test_vectors_that_cannot_be_left_as_given_are_refused():
     with pytest.raises(RecipeError, match=r"model.multichannel: .* none is given; set train.embed"):
         need_given(TextCNNSettings(multichannel=True), "", frozen=False)
     with pytest.raises(DataError, match=r"no/v.bin: there is no such file of vectors; correct"):
-        need_vectors("no/v.bin")
+        need_vectors("no/v.bin", GPT2Settings(vocab=9))
     with pytest.raises(RunError, match=r"no/such"):
-        need_vectors("no/such")
+        need_vectors("no/such", GPT2Settings(vocab=9))

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lingloom.errors import DataError
+from lingloom.errors import DataError, RecipeError
 from lingloom.text.answers import Answer, to_text
 from lingloom.text.document import Document
 from lingloom.tokens.aligned import aligned
@@ -207,14 +207,14 @@ def test_an_epoch_reads_every_window_once_and_each_step_can_be_had_again(tmp_pat
         ),
         (
             {"context": 6},
-            "model.context 6 has no room for a passage beside a question of "
+            "model.context: 6 has no room for a passage beside a question of "
             "train.objective.question=3 tokens and the signs around them; set model.context=7 or "
             "more, or lower train.objective.question",
         ),
     ],
 )
 def test_questions_that_do_not_fit_are_refused(tmp_path, changes, message):
-    with pytest.raises(DataError) as error:
+    with pytest.raises((DataError, RecipeError)) as error:
         order(stored(tmp_path), **changes)
     assert str(error.value) == message
 

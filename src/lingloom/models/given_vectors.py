@@ -16,7 +16,7 @@ from ..tokens.open import open_tokenizer
 from ..tokens.tokenizer import Tokenizer
 from .model import ModelSettings, NeuralModel
 from .port import load_model
-from .vector_files import is_vector_file, read_vectors
+from .vector_files import is_vector_file, read_vectors, vectors_width
 
 
 def token_vectors(model: Any) -> np.ndarray:
@@ -92,10 +92,15 @@ def freeze(model: NeuralModel) -> None:
         table.weight.requires_grad_(False)
 
 
-def need_vectors(path: str) -> None:
-    """Look, before any work is done, whether there are vectors at `path`.
+def need_vectors(path: str, settings: ModelSettings) -> None:
+    """Look, before any work is done, whether there are vectors at `path` that a model can have.
+
+    Args:
+        path: as of `begin_from`.
+        settings: of the model, with `vocab` and labels settled, to any number.
 
     Raises:
+        RecipeError: the model looks no tokens up, or the vectors have another width than its own.
         DataError: it is named like a file of vectors, and is not there.
         RunError: it is named like a run, and there is none.
     """
@@ -106,6 +111,25 @@ def need_vectors(path: str) -> None:
         )
     if not Path(path).is_file() and not Path(path, "config.json").is_file():
         find_run(path)
+    with torch.device("meta"):
+        network = settings.build()
+    found = vectors_width(path) if Path(path).is_file() else _of_model(path)[1].shape[1]
+    _need_fit(path, network, found)
+
+
+def _need_fit(path: str, model: Any, found: int) -> None:
+    """Refuse vectors of `found` numbers, 0 if there are none, for a model of another width."""
+    tables = model.input_tables() if isinstance(model, NeuralModel) else []
+    if not tables:
+        raise RecipeError(
+            f"train.embed_from: this {model.settings.kind} has no input embedding; leave "
+            "train.embed_from out"
+        )
+    if found and found != (width := tables[0].embedding_dim):
+        raise RecipeError(
+            f"train.embed_from: {path} has vectors of {found} numbers, and the model's "
+            f"have {width}; set the width of the model's embedding to {found}"
+        )
 
 
 @torch.no_grad()
@@ -125,42 +149,37 @@ def begin_from(model: NeuralModel, tokenizer: Tokenizer, path: str) -> Mapping[s
         DataError: the file is damaged, or has none of the tokens.
         RunError: there is no such run.
     """
-    tables = model.input_tables()
-    if not tables:
-        raise RecipeError(
-            f"train.embed_from: this {model.settings.kind} has no input embedding; leave "
-            "train.embed_from out"
-        )
     names = [tokenizer.token_of(i) for i in range(tokenizer.vocab)]
     words, vectors = _read(path, {*names, *(name.lower() for name in names)})
+    _need_fit(path, model, vectors.shape[1])
     if not words:
         raise DataError(
             f"{path}: has none of the {len(names)} tokens of tokens.kind {tokenizer.kind}; give "
             "vectors of words of this language, with tokens.kind=words"
-        )
-    width = tables[0].embedding_dim
-    if vectors.shape[1] != width:
-        raise RecipeError(
-            f"train.embed_from: {path} has vectors of {vectors.shape[1]} numbers, and the model's "
-            f"have {width}; set the width of the model's embedding to {vectors.shape[1]}"
         )
     rows = {word: i for i, word in reversed(list(enumerate(words)))}
     found = 0
     for token, name in enumerate(names):
         row = rows.get(name, rows.get(name.lower()))
         if row is not None:
-            for table in tables:
+            for table in model.input_tables():
                 table.weight[token] = torch.from_numpy(vectors[row])
             found += 1
     return {"vectors": path, "found": found, "tokens": len(names)}
+
+
+def _of_model(path: str) -> tuple[Path, np.ndarray]:
+    """The folder of the model of a run, or of a model, and the vectors of its tokens, (V, C)."""
+    folder = Path(path) if Path(path, "config.json").is_file() else find_run(path).model
+    return folder, token_vectors(load_model(folder))
 
 
 def _read(path: str, keep: Container[str]) -> tuple[list[str], np.ndarray]:
     """Words and vectors of a file; of a run its tokens' names and theirs."""
     if Path(path).is_file():
         return read_vectors(path, keep)
-    folder = Path(path) if Path(path, "config.json").is_file() else find_run(path).model
-    vectors, tokenizer = token_vectors(load_model(folder)), open_tokenizer(folder)
+    folder, vectors = _of_model(path)
+    tokenizer = open_tokenizer(folder)
     names = [tokenizer.token_of(i) for i in range(tokenizer.vocab)]
     kept = [i for i, name in enumerate(names) if name in keep]
     return [names[i] for i in kept], vectors[kept]

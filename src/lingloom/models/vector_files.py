@@ -13,7 +13,8 @@ Shapes: N words, C width.
 import gzip
 import os
 import zlib
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Generator, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import IO
 
@@ -50,19 +51,11 @@ def read_vectors(
     Raises:
         DataError: the file is missing, damaged or of another format; the message says where.
     """
-    path = Path(path)
-    try:
-        room = path.stat().st_size * (DEFLATED if path.suffix == ".gz" else 1)
-        with _opened(path, "rb") as file:
-            rows = _binary(path, file, room) if _is_binary(path) else _text(path, file, room)
-            words, vectors = [], []
-            for word, vector in rows:
-                if keep is None or word in keep:
-                    words.append(word)
-                    vectors.append(vector)
-    except (OSError, EOFError, zlib.error) as error:
-        why = getattr(error, "strerror", None) or error
-        raise DataError(f"{path}: cannot be read ({why}); give a file of word vectors") from None
+    words, vectors = [], []
+    for word, vector in _each(Path(path)):
+        if keep is None or word in keep:
+            words.append(word)
+            vectors.append(vector)
     if not vectors:
         return [], np.empty((0, 0), np.float32)
     whole = np.stack(vectors)
@@ -72,6 +65,16 @@ def read_vectors(
             f"{path}: the vector of '{words[bad[0]]}' is not finite; make the file again"
         )
     return words, whole
+
+
+def vectors_width(path: str | Path) -> int:
+    """How many numbers the vectors of a file have, from the first of them; 0 where it has none.
+
+    Raises:
+        DataError: as `read_vectors`.
+    """
+    with closing(_each(Path(path))) as rows:
+        return next((len(vector) for _, vector in rows), 0)
 
 
 def write_vectors(path: str | Path, words: Sequence[str], vectors: np.ndarray) -> None:
@@ -136,6 +139,17 @@ def _lines(names: list[bytes], vectors: np.ndarray) -> Iterator[bytes]:
 
 
 # --------------------------------------------------------------------------- in
+
+
+def _each(path: Path) -> Generator[tuple[str, np.ndarray], None, None]:
+    """Each word with its vector, as the file is read."""
+    try:
+        room = path.stat().st_size * (DEFLATED if path.suffix == ".gz" else 1)
+        with _opened(path, "rb") as file:
+            yield from _binary(path, file, room) if _is_binary(path) else _text(path, file, room)
+    except (OSError, EOFError, zlib.error) as error:
+        why = getattr(error, "strerror", None) or error
+        raise DataError(f"{path}: cannot be read ({why}); give a file of word vectors") from None
 
 
 def _binary(path: Path, file: IO[bytes], room: int) -> Iterator[tuple[str, np.ndarray]]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import LingloomError
+from ..models.given_vectors import need_vectors
 from ..plan.band import Band
 from ..plan.minutes import TextFigures, typical_rates
 from ..plan.outcome import Outcome, Row, compare
@@ -14,6 +15,7 @@ from ..runs import RunFolder
 from ..text.corpus.opened import Corpus, corpus_of
 from ..text.estimate import text_bytes
 from ..text.read import TextSettings, can_be_read_again, documents
+from ..text.stopwords import listed_stopwords
 from ..tokens.extra import with_extra
 from ..tokens.open import StoredSettings, open_tokenizer
 from ..tokens.shards import Shards
@@ -38,6 +40,7 @@ def plan_recipe(recipe: Recipe, *, probe_s: float = 5.0) -> Plan:
     Raises:
         RecipeError, MissingError: `text.read` names what is not there.
     """
+    need_ready(recipe)
     figures, vocab = figures_of(recipe), vocab_of(recipe)
     model, baseline = (_with_vocab(m, vocab) for m in (recipe.model, recipe.baseline))
     model = _with_labels(model, recipe)
@@ -49,6 +52,22 @@ def plan_recipe(recipe: Recipe, *, probe_s: float = 5.0) -> Plan:
     if chooses(recipe):
         plan.notes.append(_how_chosen(corpus_of(recipe.text)))
     return plan
+
+
+def need_ready(recipe: Recipe) -> None:
+    """Refuse, before any text is read, what the other files that `recipe` names cannot give.
+
+    Raises:
+        RecipeError, DataError, RunError: there is no such list of stop words; or `train.embed_from`
+            names no vectors, or some of another width than the model's.
+    """
+    tokens: Any = recipe.tokens
+    if tokens.kind == "words":
+        listed_stopwords(tokens.stop_words.lists)
+    model: Any = recipe.model
+    if recipe.train.embed_from and model.kind != "ngram":
+        some = _with_labels(_with_vocab(model, VOCAB["pixels"]), recipe)  # any number would do
+        need_vectors(recipe.train.embed_from, some)
 
 
 def _how_chosen(corpus: Corpus | None) -> str:

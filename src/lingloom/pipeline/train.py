@@ -15,7 +15,7 @@ from typing import Any
 from ..device import peak_memory_bytes, release_memory, seed_all
 from ..errors import RecipeError, RunError
 from ..loading import load, to_yaml
-from ..models.given_vectors import begin_from, freeze, need_vectors
+from ..models.given_vectors import begin_from, freeze
 from ..models.model import NeuralModel
 from ..models.ngram import NGram
 from ..models.port import save_model
@@ -69,8 +69,6 @@ def start(
             f"{run.path}: already holds a run; go on with it: lingloom train {run.path}; or choose "
             "another folder with out=..."
         )
-    if recipe.train.embed_from:
-        need_vectors(recipe.train.embed_from)
     plan = plan or plan_recipe(recipe)
     release_memory()
     yield Event("plan", "end", {"plan": plan})

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import DataError
+from ..errors import DataError, RecipeError
 from .batch import Passages
 from .by_length import ByLength
 from .labelled import Signs, paired
@@ -83,7 +83,8 @@ class Questions(ByLength):
 
     Raises:
         DataError: there are no passages or no answers; a text has no tokens; a question is longer
-            than it may be; or there is no room for a passage beside it.
+            than it may be.
+        RecipeError: there is no room for a passage beside the longest question.
     """
 
     def __init__(
@@ -148,12 +149,12 @@ def need_room(context: int, longest: int, signs: Signs) -> None:
     """Refuse a context in which the longest question leaves no room for its passage.
 
     Raises:
-        DataError: it is so.
+        RecipeError: it is so.
     """
     room = room_of(context, signs) - longest
     if room < 1:
-        raise DataError(
-            f"model.context {context} has no room for a passage beside a question of "
+        raise RecipeError(
+            f"model.context: {context} has no room for a passage beside a question of "
             f"train.objective.question={longest} tokens and the signs around them; set "
             f"model.context={context - room + 1} or more, or lower train.objective.question"
         )

@@ -17,6 +17,7 @@ from ...settings import Kinds, Settings
 from ...text.read import TextSettings
 from ...tokens.batch import Rows
 from ...tokens.reading import Order, Reading
+from ...tokens.tokenizer import TokenizerSettings
 from ..settings import TrainSettings
 from .kinds import OBJECTIVES
 
@@ -182,6 +183,21 @@ def need_targets_in(text: TextSettings, objective: ObjectiveSettings) -> None:
         raise RecipeError(
             f"text.target_field: objective {kind} reads no targets; leave text.target_field "
             f"'{text.target_field}' out, or choose a model or train.objective.kind that writes them"
+        )
+
+
+def need_all_words(tokens: TokenizerSettings, objective: ObjectiveSettings) -> None:
+    """Refuse to leave words out where each of them, or its place, is to be told.
+
+    Raises:
+        RecipeError: `tokens` leaves stop words out.
+    """
+    of_words = objective.labels_of == "word" or objective.learns_answers
+    stop_words = getattr(tokens, "stop_words", None)
+    if of_words and stop_words and (stop_words.lists or stop_words.by_frequency):
+        raise RecipeError(
+            "tokens.stop_words: words that are left out have no label and no place, and objective "
+            f"{objective.kind} learns what or where each word is; leave tokens.stop_words out"  # type: ignore[attr-defined]
         )
 
 

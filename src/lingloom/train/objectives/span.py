@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from ...errors import DataError
 from ...models.bert import Bert
 from ...models.model import ModelSettings
-from ...tokens.questions import Questions, SpanRows
+from ...tokens.questions import Questions, SpanRows, need_room
 from ...tokens.reading import Reading
 from ..settings import TrainSettings
 from .labelled import TellingSettings
@@ -43,6 +43,12 @@ class SpanSettings(TellingSettings):
     no_answer: float | None = None
     """By how many nats 'no answer' must be likelier than the best answer for none to be given;
     null: one is always given. It can be changed when a run is finished."""
+
+    def need_effect(self, model: ModelSettings, train: TrainSettings) -> None:
+        """As every objective; and refuse a context without room for a passage."""
+        super().need_effect(model, train)
+        sign = (0,)  # every model that learns this has one before the texts, and one behind each
+        need_room(model.context, self.question, (sign, sign))  # type: ignore[attr-defined]
 
     def rows(self, reading: Reading, model: ModelSettings, batch: int, seed: int = 0) -> Questions:
         context: int = model.context  # type: ignore[attr-defined]
