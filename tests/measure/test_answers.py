@@ -113,6 +113,13 @@ def test_scores_are_means_over_questions_and_intervals_come_of_passages():
     assert f1.value == 0.5
 
 
+def test_all_right_is_not_certain():
+    """Wilson 1927: of 6 passages, z^2 / (6 + z^2) = 0.3903 below 1."""
+    rows = [(f"p{i}", ["cat"], "cat") for i in range(6)]
+    for score in answer_scores(judged(rows)):
+        assert (score.low, score.high) == pytest.approx((0.6097, 1.0), abs=1e-4)
+
+
 def test_questions_without_an_answer_are_told_apart():
     rows = [("p", ["cat"], "cat"), ("q", ["cat"], ""), ("r", [], ""), ("s", [], "cat")]
     found = {score.name: (score.value, score.n) for score in answer_scores(judged(rows))}

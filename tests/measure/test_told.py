@@ -67,6 +67,8 @@ def test_intervals_come_of_whole_texts():
     assert accuracy.low == pytest.approx(0.40, abs=0.02)
     assert accuracy.high == pytest.approx(0.60, abs=0.02)
     assert label_scores(told(["a"], ["a"], ["a", "b"]))[0].low is None
+    right = label_scores(told(["a"] * 6, ["a"] * 6, ["a", "b"]))[0]
+    assert (right.low, right.high) == pytest.approx((0.6097, 1.0), abs=1e-4)  # Wilson 1927
 
 
 def test_nothing_to_measure_is_an_error():

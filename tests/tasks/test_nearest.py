@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from lingloom.errors import DataError
+from lingloom.measure.perplexity import MeasureSettings
 from lingloom.measure.word_vectors import analogies, likeness, spearman
 from lingloom.tasks.nearest import WordVectors, analogy, answers, nearest, similarity
 
@@ -78,10 +80,37 @@ def test_sections_are_scored_by_themselves_and_those_without_a_known_word_only_c
         ": fruit of 1\nman king woman queen\nman king woman apple\nman king woman zzz\n"
     )
     whole, family, fruit = analogies(HERE, str(path), **HOW)
-    assert (whole.name, whole.n, whole.of) == ("analogies, q", 4, "questions of 6")
+    assert (whole.name, whole.n, whole.of) == ("analogies, q", 4, "questions of 6, none of 动物")
     assert (family.name, family.value, family.n) == ("analogies, q: family", 0.5, 2)
     assert (fruit.name, fruit.of) == ("analogies, q: fruit of 1", "questions of 3")
     assert 0 <= whole.low < whole.value < whole.high <= 1
+
+
+def test_questions_before_the_first_section_have_a_name_of_their_own(tmp_path):
+    path = tmp_path / "q.txt"
+    path.write_text("man king woman queen\n: family\nman woman king apple\n")
+    names = [score.name for score in analogies(HERE, str(path), **HOW)]
+    assert names == ["analogies, q", "analogies, q: without a name", "analogies, q: family"]
+
+
+@pytest.mark.parametrize("d, interval", [("queen", (0.3424, 1.0)), ("apple", (0.0, 0.6576))])
+def test_a_share_of_none_or_all_is_not_certain(tmp_path, d, interval):
+    """Wilson 1927: with n = 2 and z = 1.96 the far end is z^2 / (n + z^2) = 0.6576 away."""
+    path = tmp_path / "q.txt"
+    path.write_text(f"man king woman {d}\n" * 2)
+    (score,) = analogies(HERE, str(path), **HOW)
+    assert (score.low, score.high) == pytest.approx(interval, abs=1e-4)
+
+
+def test_products_without_analogies_are_refused():
+    with pytest.raises(ValidationError, match="analogies_by=mul has no effect without analogies"):
+        MeasureSettings(analogies_by="mul")
+
+
+def test_a_file_may_begin_with_the_mark_of_its_encoding(tmp_path):
+    path = tmp_path / "q.txt"
+    path.write_text("man king woman queen\n", "utf-8-sig")
+    assert analogies(HERE, str(path), **HOW)[0].n == 1
 
 
 def test_analogies_by_products_are_those_worked_by_hand(tmp_path):
@@ -113,6 +142,7 @@ def test_analogies_by_products_are_those_worked_by_hand(tmp_path):
         (likeness, "man zzz 1\n", "of its 1 pairs of words only 0 have vectors"),
         (analogies, ": x\nman king woman\n", "ws.txt:2: not four words"),
         (analogies, "a b c d\n", "of its 1 questions none"),
+        (analogies, ": x\n\n", "holds no questions; write them as four words a line"),
         (likeness, None, "cannot be read"),
     ],
 )

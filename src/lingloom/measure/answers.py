@@ -20,7 +20,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ..tokens.spaces import HAN
-from .score import Score, Tally, ratio
+from .score import Score, Tally, ratio, with_width
 
 Way = Literal["SQuAD", "CMRC"]
 Judge = Callable[[str, str], tuple[float, float]]
@@ -80,7 +80,7 @@ def answer_scores(
             score = ratio(
                 tally, name + where, f"({way})", resamples=resamples, seed=seed, fixes=pinned
             )
-            found.append(replace(score, of="passages"))
+            found.append(with_width(replace(score, of="passages")))
     return found[:5] + found[6:]  # of questions without an answer both are the same
 
 

@@ -21,7 +21,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
-from pydantic import NonNegativeInt, PositiveInt
+from pydantic import NonNegativeInt, PositiveInt, model_validator
 from torch import nn
 
 from ..errors import DataError, RecipeError
@@ -81,6 +81,15 @@ class MeasureSettings(Settings):
     product of its nearness to b and to c, over that to a (3CosMul)."""
     hardest: NonNegativeInt = 5
     """Documents that the report shows for needing the most bits per byte."""
+
+    @model_validator(mode="after")
+    def _there_are_analogies(self) -> "MeasureSettings":
+        if self.analogies_by != "add" and not self.analogies:
+            raise ValueError(
+                f"analogies_by={self.analogies_by} has no effect without analogies; name files of "
+                "questions in analogies, or leave analogies_by out"
+            )
+        return self
 
 
 def need_measured(measure: MeasureSettings, objective: str) -> None:

@@ -19,6 +19,8 @@ from ..errors import DataError
 
 LEVEL = 0.95
 """Share of the resamples that lie inside an interval."""
+Z = 1.959964
+"""Deviations to either side of the mean within which a normal number lies with that chance."""
 ROOM = 4_000_000
 """Draws held in memory at once, 8 bytes each."""
 
@@ -122,6 +124,18 @@ def ratio(
     drawn = _resampled([tally.top, tally.bottom], resamples, seed)
     low, high = _interval(drawn[0], drawn[1])
     return Score(name, value, unit, len(tally.top), low, high, fixes=fixes or {})
+
+
+def with_width(share: Score) -> Score:
+    """A share of things that are right: where it is none or all, resamples are all alike, and the
+    interval is Wilson's, between 0 and z^2 / (n + z^2) or as far below 1.
+
+    Source: Wilson 1927, "Probable Inference, the Law of Succession, and Statistical Inference".
+    """
+    if share.value not in (0, 1) or share.low is None:
+        return share
+    far = Z * Z / (share.n + Z * Z)
+    return replace(share, low=0.0, high=far) if share.value == 0 else replace(share, low=1 - far)
 
 
 def compare(

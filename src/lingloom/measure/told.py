@@ -17,7 +17,7 @@ import numpy as np
 from ..errors import DataError
 from ..tasks.spans import mark_spans, spans
 from .ranking import area_under_roc
-from .score import LEVEL, Score
+from .score import LEVEL, Score, with_width
 
 Statistic = Callable[[np.ndarray], np.ndarray]
 """Sums of counts (R, K) -> a number for each, (R,); NaN where there is nothing to divide by."""
@@ -62,7 +62,7 @@ def label_scores(
 
     def score(name: str, counts: np.ndarray, statistic: Statistic) -> Score:
         value, low, high = _with_interval(counts, statistic, resamples, seed)
-        return Score(name, value, "", len(told.ids), low, high, fixes=fixes or {})
+        return with_width(Score(name, value, "", len(told.ids), low, high, fixes=fixes or {}))
 
     found = []
     if mark_spans(told.names):

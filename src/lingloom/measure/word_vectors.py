@@ -7,14 +7,17 @@ Spearman 1904 with equal ranks shared.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import DataError
 from ..tasks.nearest import By, WordVectors, answers
-from .score import LEVEL, Score
+from .score import LEVEL, Score, with_width
 
+NAMELESS = "without a name"
+"""The section of questions before the first that has a name."""
 FILE_BYTES = 100_000_000
 """Largest file of questions that is read."""
 
@@ -65,7 +68,8 @@ def analogies(
 
     Args:
         vectors: of a model; questions of which it lacks a word are left out: n counts the rest, and
-            `of` says of how many. A section without any is left out of the list, not of the count.
+            `of` says of how many. A section without any has no score, and `of` of the whole names
+            it.
         path: four words a line, as in Google's questions-words.txt; lines `: NAME` begin sections.
         resamples: draws of questions behind the interval.
         seed: of those draws.
@@ -75,6 +79,8 @@ def analogies(
         DataError: the file cannot be read, or none of its questions is there.
     """
     sections, rows, asked = _questions(vectors, path)
+    if not asked:
+        raise DataError(f"{path}: holds no questions; write them as four words a line, a b c d")
     if not len(rows):
         raise DataError(
             f"{path}: of its {sum(asked.values())} questions none has vectors for all words; leave "
@@ -88,25 +94,30 @@ def analogies(
         n, share = len(hits), float(hits.mean())
         # of n answers that are right or wrong, n drawn with replacement
         low, high = _middle(draws.binomial(n, share, resamples) / n) if n > 1 else (None, None)
-        return Score(name, share, "of 1", n, low, high, f"questions of {of}", fixes)
+        return with_width(Score(name, share, "of 1", n, low, high, f"questions of {of}", fixes))
 
     name = f"analogies, {Path(path).stem}"
-    scores = [score(name, hits, sum(asked.values()))]
-    if len(asked) > 1:
-        for section, of in asked.items():
-            if (here := sections == section).any():
-                scores.append(score(f"{name}: {section}", hits[here], of))
-    return scores
+    whole = score(name, hits, sum(asked.values()))
+    if len(asked) == 1:
+        return [whole]
+    parts = {section: sections == section for section in asked}
+    if unasked := [section for section, here in parts.items() if not here.any()]:
+        whole = replace(whole, of=f"{whole.of}, none of {', '.join(unasked)}")
+    return [whole] + [
+        score(f"{name}: {section}", hits[here], asked[section])
+        for section, here in parts.items()
+        if here.any()
+    ]
 
 
 def _questions(vectors: WordVectors, path: str) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
     """Of all questions that can be asked the sections (Q,) and rows (Q, 4) int64; of each section
     how many questions it has."""
-    section, asked = "", dict[str, int]()
+    section, asked = NAMELESS, dict[str, int]()
     sections, rows = [], []
     for at, line in _lines(path):
         if line.startswith(":"):
-            section = line[1:].strip()
+            section = line[1:].strip() or NAMELESS
             continue
         words = line.split()
         if len(words) != 4:
@@ -152,7 +163,7 @@ def _lines(path: str) -> list[tuple[int, str]]:
     try:
         if Path(path).stat().st_size > FILE_BYTES:
             raise DataError(f"{path}: over {FILE_BYTES} bytes is no file of questions; name it")
-        text = Path(path).read_text("utf-8")
+        text = Path(path).read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or error
         raise DataError(f"{path}: cannot be read ({why}); give a file of words in UTF-8") from None
