@@ -80,7 +80,7 @@ def test_nothing_to_read_says_what_was_there(here):
     fails(
         DataError,
         "text.read: no document in 2 files of 'data': 4 bytes read, 0 lines or files set aside; "
-        "look at what was set aside, or name files that hold text",
+        "name files that hold text",
         read="data",
     )
 
@@ -115,6 +115,36 @@ def test_a_jsonl_of_another_field_says_which(here):
         "data/d.jsonl:1: no field 'text'; the row has 'id'"
         " -- set text.field to the one that holds the text",
         read="data/d.jsonl",
+    )
+
+
+@pytest.mark.parametrize("end", ["jsonl", "parquet"])
+def test_rows_without_what_stands_beside_the_text_say_what_they_have(here, end):
+    row = {"question": "who?", "context": "ann", "answers": "ann"}
+    path = here / f"b.{end}"
+    if end == "jsonl":
+        path.write_text(f"{json.dumps(row)}\n{json.dumps(row)}\nno JSON\n")
+    else:
+        pq.write_table(pa.Table.from_pylist([row, row]), path)
+    for key in ("second", "answer"):
+        names = {"second_field": "context", "answer_field": "answers", f"{key}_field": "other"}
+        with pytest.raises(DataError) as error:
+            read(read=str(path), field="question", **names)
+        assert str(error.value).endswith(
+            f"2 of them: no {key}{' text' * (key == 'second')} in field 'other'; the first row has "
+            f"'question', 'context', 'answers' -- correct text.{key}_field"
+        )
+
+
+def test_a_file_of_squad_that_is_read_as_jsonl_says_so(here):
+    (here / "s.json").write_text('{"version": "1.1", "data": [{"paragraphs": []}]}')
+    fails(
+        DataError,
+        "data/s.json:1: no field 'question'; the file nests questions as SQuAD does -- set "
+        "text.format=squad",
+        read="data/s.json",
+        format="jsonl",
+        field="question",
     )
 
 

@@ -64,6 +64,7 @@ def texts_of_objects(
         if not isinstance(row, dict):
             source.set_aside(line, f"not a JSON object but {_kind_of(row)}", raw)
             continue
+        source.fields = source.fields or list(row)
         field = next((name for name in names if name in row), names[0])
         text = row.get(field)
         if isinstance(text, str):
@@ -77,7 +78,7 @@ def texts_of_objects(
             seen_object = True
             source.set_aside(line, f"field '{field}' is {_kind_of(text)}, not text", raw)
         elif not seen_object:
-            raise _no_field(source, line, names, row)
+            raise _no_field(source, line, names, row, raw)
         else:
             source.set_aside(line, f"no field {_either(names)}", raw)
 
@@ -96,7 +97,14 @@ def _are_words(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(v, str) for v in value)
 
 
-def _no_field(source: Source, line: int, names: Sequence[str], row: dict[str, Any]) -> FieldError:
+def _no_field(
+    source: Source, line: int, names: Sequence[str], row: dict[str, Any], raw: str
+) -> FieldError:
+    if isinstance(row.get("data"), list) and '"paragraphs"' in raw:
+        return FieldError(
+            f"{source.name}:{line}: no field {_either(names)}; the file nests questions as SQuAD "
+            "does -- set text.format=squad"
+        )
     texts = {name: len(value) for name, value in row.items() if isinstance(value, str)}
     near = get_close_matches(names[0], texts, n=1, cutoff=0.6)
     best = near[0] if near else max(texts, key=lambda name: texts[name], default="")
@@ -135,6 +143,7 @@ def parquet(
         table = pq.ParquetFile(file)
         schema = table.schema_arrow
         texts = [f.name for f in schema if _holds_text(f.type)]
+        source.fields = schema.names
         field = next((name for name in names if name in schema.names), "")
         if not field:
             near = (get_close_matches(names[0], texts, n=1, cutoff=0.6) or texts[:1] or [""])[0]

@@ -1,7 +1,8 @@
 """Text from wherever it stands, one Document at a time; memory does not grow with the input."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from stat import S_ISREG
@@ -31,6 +32,8 @@ from .table import table
 from .warc import warc
 from .wiki import wiki
 
+MOST_REASONS = 1000
+"""Why something was set aside: so many different reasons are counted, which bounds the memory."""
 HELD_OUT = "heldout"
 """Key of a document's meta: it came from `text.heldout`."""
 
@@ -224,14 +227,23 @@ def documents(
         MissingError: a package named is not installed.
     """
     reports = [] if reports is None else reports
+    fields: Collection[str] = ()
+    reasons = Counter[str]()
+
+    def count(record: Mapping[str, Any]) -> None:
+        if len(reasons) < MOST_REASONS or record["reason"] in reasons:
+            reasons[record["reason"]] += 1
+        set_aside(record)
+
     held = all_places(settings.heldout_entries)
     for key, place in (held | all_places(settings.entries)).items():
-        source = Source(place.name, FileReport(place.name), set_aside)
+        source = Source(place.name, FileReport(place.name), count)
         reports.append(source.report)
         meta = {HELD_OUT: True} if key in held else {}
         yield from documents_of(place, source, settings, meta)
+        fields = fields or source.fields
     if not sum(r.documents for r in reports):
-        raise DataError(_nothing_to_read(settings.entries, reports))
+        raise DataError(_nothing_to_read(settings, reports, reasons, fields))
 
 
 def documents_of(
@@ -438,7 +450,21 @@ def _seeking(kind: str, place: Place, source: Source, settings: TextSettings) ->
             yield from described(unpacked)
 
 
-def _nothing_to_read(entries: Sequence[str], reports: Sequence[FileReport]) -> str:
+def _nothing_to_read(
+    settings: TextSettings,
+    reports: Sequence[FileReport],
+    reasons: Counter[str],
+    fields: Collection[str],
+) -> str:
+    """What to tell where there is no document.
+
+    Args:
+        settings: by which was read.
+        reports: of the files.
+        reasons: why something was set aside, and how often.
+        fields: of the first row.
+    """
+    entries = settings.entries
     if not entries:
         return "text.read is empty: no text to read; name files, as in text.read=data/*.txt"
     where = listed(entries)
@@ -451,8 +477,15 @@ def _nothing_to_read(entries: Sequence[str], reports: Sequence[FileReport]) -> s
             f"({', '.join(FORMATS)}); name the files themselves, or set text.format"
         )
     aside = sum(r.set_aside for r in reports)
-    return (
+    found = (
         f"text.read: no document in {len(reports)} files of {where}: "
-        f"{sum(r.bytes for r in reports)} bytes read, {aside} lines or files set aside; "
-        "look at what was set aside, or name files that hold text"
+        f"{sum(r.bytes for r in reports)} bytes read, {aside} lines or files set aside"
     )
+    if not reasons:
+        return f"{found}; name files that hold text"
+    ((reason, times),) = reasons.most_common(1)
+    found = f"{found}, {times} of them: {reason}"
+    for key, name in settings.beside.items():
+        if fields and reason.endswith(f"in field '{name}'"):
+            return f"{found}; the first row has {listed(fields)} -- correct text.{key}_field"
+    return f"{found}; mend these, or name files that hold text"

@@ -41,6 +41,8 @@ class Source:
     name: str
     report: FileReport
     sink: Sink
+    fields: Collection[str] = ()
+    """Those of the first row, where rows have fields."""
 
     def set_aside(self, line: int, reason: str, data: bytes | str = b"") -> None:
         """Write one record. `line` counts from 1; 0 is the file as a whole."""
