@@ -169,7 +169,8 @@ def test_it_is_asked_on_the_command_line(run, run_without, capsys, monkeypatch):
             "'who who who who who...': a question of 5 tokens is longer than "
             "train.objective.question=4; shorten it",
         ),
-        (["who", "x", "y"], "y (command line): has no effect, this model does not write"),
+        (["who", "x", "y"], "'y' (command line): is one text more than this model reads; put q"),
+        (["who", "x", "decode.beams=2"], "decode.beams (command line): has no effect, this mo"),
     ],
 )
 def test_what_cannot_be_asked_is_told(run, words, message, capsys):

@@ -60,12 +60,17 @@ def need_one_text(words: Words) -> None:
 
 
 def need_no_decode(overrides: Sequence[str]) -> None:
-    """Refuse keys of `decode` for a model that does not write.
+    """Refuse keys of `decode` for a model that does not write, and texts beyond those it reads.
 
     Raises:
         RecipeError: there is one.
     """
-    for key in (word.partition("=")[0] for word in overrides):
+    for key, equals, _ in (word.partition("=") for word in overrides):
+        if not equals:
+            raise RecipeError(
+                f"'{key}' ({COMMAND_LINE}): is one text more than this model reads; put quotes "
+                "around each text"
+            )
         raise RecipeError(
             f"{key} ({COMMAND_LINE}): has no effect, this model does not write; leave it out"
         )
