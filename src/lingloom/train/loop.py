@@ -153,7 +153,11 @@ class _Loop:
         micro = rows_at_once(self.model.settings, settings, context)
         loss_sum, count = self.compute(step, batch, micro)
         if not count:
-            raise DataError(f"the batch of step {step} has no target to score; look at the data")
+            vocab = self.model.settings.vocab
+            raise DataError(
+                f"the batch of step {step} has no target to score; look at the data, and whether "
+                f"a vocabulary of {vocab} tokens (tokens.vocab) leaves something to learn"
+            )
         loss, norm = loss_sum / count, self._penalise_and_clip()
         lr = settings.lr * settings.schedule.factor(step, settings.steps)  # type: ignore[attr-defined]
         record = StepRecord(step + 1, loss, norm, lr, tokens=batch.tokens)
