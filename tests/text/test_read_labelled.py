@@ -13,6 +13,7 @@ from lingloom.text.estimate import text_bytes
 from lingloom.text.idx import as_text
 from lingloom.text.prepare import UNEVEN, TextStats, prepare
 from lingloom.text.read import TextSettings, documents
+from lingloom.text.stream import opened
 
 
 def read(**settings):
@@ -136,6 +137,19 @@ def test_a_folder_without_images_has_no_labels_and_one_that_is_gone_may_have(tmp
     assert TextSettings(read=str(tmp_path / "gone")).labelled
     for entry in (str(tmp_path / "gone.txt"), "python:topics", "-"):
         assert not TextSettings(read=entry).labelled
+
+
+def test_a_file_is_opened_once_to_tell_whether_it_holds_images(tmp_path, monkeypatch):
+    (tmp_path / "a").write_text("text")
+    looked = []
+    monkeypatch.setattr(
+        "lingloom.text.idx.opened", lambda path: looked.append(path) or opened(path)
+    )
+    for _ in range(3):
+        assert not TextSettings(read=str(tmp_path)).labelled
+    assert looked == [tmp_path / "a"]
+    images_file(tmp_path / "a", np.zeros((1, 2, 2), np.uint8))
+    assert TextSettings(read=str(tmp_path)).labelled
 
 
 def test_all_pixels_outlive_cleaning():

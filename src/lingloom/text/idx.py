@@ -7,8 +7,10 @@ Source of the format: the page of the MNIST database (LeCun, Cortes and Burges),
 """
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from math import prod
 from pathlib import Path
+from stat import S_ISREG
 
 import numpy as np
 
@@ -31,15 +33,20 @@ _MOST_SIZES = 4
 def kind_of(place: Place) -> str | None:
     """The format that a file's suffixes tell; where they tell none, idx if it begins so."""
     found = format_of(place.name)
-    if found is None and place.path is not None and _begins_so(place.path):
-        return "idx"
-    return found
+    if found is not None or place.path is None:
+        return found
+    try:
+        facts = place.path.stat()
+    except OSError:
+        return None
+    regular = S_ISREG(facts.st_mode)
+    begins_so = regular and _begins_so(place.path, facts.st_size, facts.st_mtime_ns)
+    return "idx" if begins_so else None
 
 
-def _begins_so(path: Path) -> bool:
-    """Whether a regular file, compressed or not, begins with the magic number of an idx file."""
-    if not path.is_file():
-        return False
+@lru_cache(maxsize=1 << 14)  # settings are checked several times in a run
+def _begins_so(path: Path, size_bytes: int, changed_ns: int) -> bool:
+    """Whether a file, compressed or not, begins with the magic number of an idx file."""
     try:
         with opened(path) as file:
             start = next(pieces(file, lambda reason: None), b"")[:4]
