@@ -171,6 +171,36 @@ def test_words_outside_of_the_vocabulary_are_refused_by_the_kernel(field, bad):
 
 
 @pytest.mark.skipif(kernels() is None, reason="no compiled kernels")
+def test_the_kernel_takes_no_memory_for_gradients_that_nobody_wants(monkeypatch):
+    model = Word2VecSettings(vocab=20, width=6, context=100).build()
+    monkeypatch.setattr(torch.Tensor, "new_empty", None)
+    with torch.no_grad():
+        around.around_cost(model, some_rows(20, 1, 9, 3, 2), 2, 5.0)
+
+
+@pytest.mark.skipif(kernels() is None, reason="no compiled kernels")
+@pytest.mark.parametrize("chance", [1e20, -1e20])
+def test_the_kernel_and_torch_agree_on_scores_beyond_all_numbers(chance, monkeypatch):
+    """A word drawn by chance whose score is minus infinity costs nothing; plus infinity, all."""
+    model = Word2VecSettings(vocab=20, width=1, context=100).build()
+    batch = WordRows(
+        torch.tensor([[0, 1]]),
+        torch.tensor([[0, 1]]),
+        torch.tensor([[1, 1]]),
+        torch.tensor([[2]]),
+        read=2,
+    )
+    with torch.no_grad():
+        model.embed.weight.fill_(1e20)
+        model.output.weight.fill_(1.0)
+        model.output.weight[2] = chance
+    found, exact = (costs_of(model, batch, 1, by, monkeypatch) for by in (True, False))
+    assert found[:2] == exact[:2] == (0 if chance < 0 else torch.inf, 2)
+    for ours, theirs in zip(found[2], exact[2], strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.skipif(kernels() is None, reason="no compiled kernels")
 def test_a_vector_that_is_not_finite_is_not_hidden_by_the_kernel():
     model, batch = (
         Word2VecSettings(vocab=20, width=6, context=100).build(),

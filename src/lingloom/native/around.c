@@ -127,7 +127,7 @@ INLINE double tell(float *score, int n, float weight) {
             float s = score[i + j];
             uint32_t bits = to_bits(s) & 0x7fffffff, most = 0x42ae0000; /* |s|, 87 */
             float size = from_bits(bits < most ? bits : most), e = exp_below_zero(-size);
-            float one = 1 / (1 + e), above = 0.5f * (s + from_bits(bits)); /* max(s, 0) */
+            float one = 1 / (1 + e), above = s < 0 ? 0 : s; /* nan stays */
             uint32_t sign = (uint32_t)((int32_t)to_bits(s) >> 31);         /* all ones below 0 */
             float p = from_bits((to_bits(e * one) & sign) | (to_bits(one) & ~sign));
             score[i + j] = p * weight;

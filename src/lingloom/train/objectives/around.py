@@ -40,10 +40,22 @@ def around_cost(
         window: greatest reach.
         negatives: weight of the words drawn by chance, together, for each pair.
     """
-    total, pairs = _AroundCost.apply(
-        model.embed.weight, model.output.weight, rows, window, negatives
-    )
+    asked = (model.embed.weight, model.output.weight, rows, window, negatives)
+    # by itself, autograd asks for gradients under no_grad too
+    total, pairs = _AroundCost.apply(*asked) if torch.is_grad_enabled() else _cost(*asked, None)
     return total, int(pairs)
+
+
+def _cost(
+    embed: Tensor,
+    output: Tensor,
+    rows: WordRows,
+    window: int,
+    negatives: float,
+    grads: "Grads",
+) -> tuple[Tensor, Tensor]:
+    by = _by_kernel if _is_for_kernel(embed) else _by_torch
+    return by(embed, output, rows, window, negatives, grads)
 
 
 class _AroundCost(torch.autograd.Function):
@@ -53,8 +65,7 @@ class _AroundCost(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         wants = any(ctx.needs_input_grad)
         grads = (RowGradient(embed), RowGradient(output)) if wants else None
-        by = _by_kernel if _is_for_kernel(embed) else _by_torch
-        total, pairs = by(embed, output, rows, window, negatives, grads)
+        total, pairs = _cost(embed, output, rows, window, negatives, grads)
         ctx.grads = grads
         ctx.mark_non_differentiable(pairs)
         return total, pairs
@@ -119,11 +130,12 @@ def _by_kernel(
     (B, T), K, (V, C) = rows.ids.shape, rows.chance.shape[1], embed.shape
     read = [part.contiguous() for part in (rows.ids, rows.place, rows.reach, rows.chance)]
     cost = torch.zeros((), dtype=torch.float64)
-    made = [embed.new_empty(B, T, C)]  # gradients, of the output vectors in one piece
-    made += [embed.new_empty(B * (T + K), C)]
+    made: list[Tensor] = []  # gradients, of the output vectors in one piece
+    if grads:
+        made = [embed.new_empty(B, T, C), embed.new_empty(B * (T + K), C)]
     pairs = rows.ids.numel()
     if type(embed).__name__ != "FakeTensor":  # with these, the plan counts memory
-        d_read, d_output = (part.data_ptr() for part in made) if grads else (None, None)
+        d_read, d_output = (part.data_ptr() for part in made) if made else (None, None)
         d_drawn = d_output and d_output + 4 * B * T * C
         at = [part.data_ptr() for part in (embed, output, *read)]
         sizes = (B, T, K, window, negatives)
@@ -179,11 +191,13 @@ def _rows(
     blocks = read.view(-1, S, C)  # (R N, S, C)
     around = output.index_select(0, sides)  # (R T + 2 W, C)
     around = around.as_strided((len(blocks), wide, C), (S * C, C, 1))  # blocks overlap by 2 W
-    mask = there.flatten(0, 1).to(read.dtype)  # (R N, S, S + 2 W)
-    met = blocks @ around.transpose(1, 2)
+    near_by = there.flatten(0, 1)
+    mask = near_by.to(read.dtype)  # (R N, S, S + 2 W)
+    met = (blocks @ around.transpose(1, 2)).masked_fill_(~near_by, 0)  # 0 times infinity is nan
     drawn = output.index_select(0, chance.flatten()).view(R, -1, C)  # (R, K, C)
     taken = read.view(R, -1, C) @ drawn.transpose(1, 2)  # (R, T, K)
     weight = mask.sum(dim=2).view(R, -1, 1) * (negatives / drawn.shape[1])
+    taken.masked_fill_(weight == 0, 0)
     cost = F.softplus(-met).mul_(mask).sum(dtype=torch.float32)
     cost += F.softplus(taken).mul_(weight).sum(dtype=torch.float32)
     if grads is None:
