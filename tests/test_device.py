@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
+import lingloom
 from lingloom import device
+from lingloom.cli import main
 from lingloom.device import (
     allocator_report,
     available_memory_bytes,
@@ -18,6 +20,7 @@ from lingloom.device import (
     seed_all,
     working_dtype,
 )
+from lingloom.errors import RecipeError
 
 
 def draw(*parts):
@@ -155,3 +158,16 @@ def test_a_person_is_told_which_allocator_there_is(monkeypatch):
     monkeypatch.delenv("LD_PRELOAD")
     monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
     assert len(allocator_report()) > 10
+
+
+def test_memory_is_prepared_alike_from_python_and_from_the_command_line(monkeypatch, tmp_path):
+    calls: list[int] = []
+    monkeypatch.setattr("lingloom.api.prepare_allocator", lambda: calls.append(1))
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text("model: none\n")
+    for ask in (lingloom.run, lingloom.estimate):
+        with pytest.raises(RecipeError, match="'none' is not one of"):
+            ask(recipe)
+    assert len(calls) == 2
+    assert main(["train", str(recipe)]) == main(["plan", str(recipe)]) == 2
+    assert len(calls) == 4

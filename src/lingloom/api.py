@@ -11,6 +11,7 @@ from typing import Any, overload
 
 import numpy as np
 
+from .device import prepare_allocator
 from .errors import RecipeError, RunError
 from .loading import load as load_settings
 from .measure.perplexity import MeasureSettings, perplexity
@@ -409,6 +410,9 @@ def _known(learnt: str) -> str:
 def run(recipe: str | Path | Recipe, *overrides: str, tell: Told | None = None) -> Model:
     """Carry a recipe from raw text to a measured model, or go on with a stopped run.
 
+    Memory is taken from the system as `device.prepare_allocator` says, in this process and from now
+    on; where tensors were made before, a part of that comes too late, and the run may be slower.
+
     Args:
         recipe: a YAML file, a run, or a Recipe with `out` set.
         overrides: `key=value` words, which win.
@@ -431,6 +435,7 @@ def estimate(recipe: str | Path | Recipe, *overrides: str) -> Plan:
     Raises:
         RecipeError: the recipe is wrong, or names text that is not there.
     """
+    prepare_allocator()  # as the run will
     return plan_recipe(recipe if isinstance(recipe, Recipe) else read(recipe, list(overrides)))
 
 
@@ -451,6 +456,7 @@ def begin(
     stop: Callable[[], bool] = lambda: False,
 ) -> tuple[RunFolder, Iterator[Event]]:
     """The run of a recipe, or a run to go on with, and the events of carrying it through."""
+    prepare_allocator()
     if isinstance(recipe, Recipe):
         if overrides:
             raise RecipeError("overrides go with a recipe's file; change the Recipe itself")

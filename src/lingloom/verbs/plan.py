@@ -11,7 +11,7 @@ from ..errors import RecipeError
 from ..loading import COMMAND_LINE
 from ..plan.band import Band
 from ..plan.plan import Plan
-from ..recipe import Recipe, is_of_a_corpus, read
+from ..recipe import Recipe, is_of_a_corpus
 from .console import Words, answer, bytes_text, count_text, read_words, tell_kernels, time_text
 
 _CLEANING = """
@@ -32,11 +32,9 @@ def run(arguments: list[str]) -> int:
             f"size ({COMMAND_LINE}): is for recipes that clean, whose time grows with the text; "
             "here train.steps decides, so leave it out"
         )
-    from ..device import prepare_allocator
-    from ..pipeline.estimate import plan_recipe
+    from ..api import estimate
 
-    prepare_allocator()
-    plan = plan_recipe(read(words.names[0], words.overrides))
+    plan = estimate(words.names[0], *words.overrides)
     if words.json:
         answer(json.loads(plan.to_json()))
     else:

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from ..device import prepare_allocator
 from ..recipe import Recipe
 from ..runs import RunFolder
 from .console import answer, read_words, story, tell_kernels
@@ -29,7 +28,6 @@ def carry_through(recipe_or_run: str, overrides: list[str], *, as_json: bool = F
     """Follow a run to its end, draw it, and say how to go on or what to try."""
     from ..api import begin
 
-    prepare_allocator()
     tell_kernels()
     follower = Follower()
     with stopping() as stop:
