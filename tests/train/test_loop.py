@@ -220,7 +220,7 @@ def test_a_batch_without_targets_is_an_error():
     def empty(step):
         return Batch(torch.zeros(2, CONTEXT, dtype=torch.int64), torch.full((2, CONTEXT), IGNORE))
 
-    with pytest.raises(DataError, match=r"batch of step 0 has no target .* vocabulary of 32 tokens"):
+    with pytest.raises(DataError, match=r"step 0 has no target .* vocabulary of 32 tokens"):
         list(train(fresh(GPT2), next_token, empty, settings(), seed=0, evaluate=held_out))
 
 
