@@ -1,7 +1,7 @@
 # Two commands for a fresh checkout: `make demo` and `make test`. Each does all its own set-up.
 PYTHON ?= python3
 VENV   := .venv
-NATIVE := $(wildcard src/lingloom/native/*.c)
+NATIVE := $(wildcard src/lingloom/native/*.[ch])
 BIN    := $(VENV)/bin
 
 .PHONY: demo test format docs clean

@@ -14,14 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__)
-#define CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-/* A product and a sum in one step are faster; the answers stay within the same bounds. */
-#pragma GCC optimize("fp-contract=fast")
-#else
-#define CLONES
-#endif
-#define INLINE static inline __attribute__((always_inline))
+#include "floats.h"
 
 enum { LANES = 16, BLOCK = 16, MOST_WINDOW = 100, OUTSIDE = -1, NO_MEMORY = -2 };
 
@@ -72,18 +65,6 @@ static int make_room(Room *room, int64_t places, int64_t drawn, int64_t width) {
     room->weight = at, at += padded(places);
     room->active = (int64_t *)(room->all + padded(numbers));
     return 1;
-}
-
-INLINE float from_bits(uint32_t bits) {
-    float x;
-    memcpy(&x, &bits, sizeof x);
-    return x;
-}
-
-INLINE uint32_t to_bits(float x) {
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return bits;
 }
 
 /* exp(v) for v in -87..0, within 2 units of the last place; see activations.c. */
