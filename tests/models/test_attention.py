@@ -56,7 +56,7 @@ def test_the_blocks_are_torchs_attention_in_another_order():
     """In float32, where rounding cannot hide a mistake."""
     torch.manual_seed(0)
     q, k, v = (torch.randn(SHAPE, requires_grad=True) for _ in range(3))
-    ours = attention._BlockAttention.apply(q, k, v, None)
+    ours = attention._BlockAttention.apply(q, k, v, None, 0.0)
     theirs = F.scaled_dot_product_attention(q, k, v, is_causal=True)
     torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
     upstream = torch.randn(SHAPE)

@@ -146,10 +146,11 @@ def test_all_workers_hold_activations_and_gradients():
 
 
 @pytest.mark.parametrize("draw", ["dropout", "dropconnect"])
-def test_a_model_that_draws_is_held_and_computed_by_one_worker(draw):
+def test_a_compiled_model_that_draws_is_held_and_computed_by_one_worker(draw):
     dropping = GPT2.model_copy(update={draw: 0.1})
-    one, two = training(workers=1), training(workers=2)
+    one, two = training(workers=1, compile=True), training(workers=2, compile=True)
     assert (memory.workers(GPT2, two), memory.workers(dropping, two)) == (2, 1)
+    assert memory.workers(dropping, training(workers=2)) == 2
     assert memory.held(dropping, two) == memory.held(dropping, one)
     assert memory.activations(dropping, two, 2) == memory.activations(dropping, one, 2)
 

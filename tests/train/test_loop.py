@@ -13,9 +13,9 @@ from lingloom.tokens.batch import IGNORE, Batch
 from lingloom.train.checkpoint import Checkpoints
 from lingloom.train.loop import _Loop, train
 from lingloom.train.objectives.cross_entropy import next_token
-from lingloom.train.parameters import Parameters
 from lingloom.train.settings import CheckpointSettings, RegulariseSettings, TrainSettings
 from lingloom.train.state_files import State
+from lingloom.train.workers import worker_count
 
 VOCAB, CONTEXT = 32, 16
 GPT2 = GPT2Settings(vocab=VOCAB, context=CONTEXT, layers=2, heads=2, width=32)
@@ -281,18 +281,16 @@ def test_two_workers_give_the_losses_of_one(dropout):
 
 
 @pytest.mark.parametrize("draw", ["dropout", "dropconnect"])
-def test_a_model_that_draws_is_trained_without_copies_of_it(draw, monkeypatch):
-    counts = []
+def test_only_a_compiled_model_that_draws_is_trained_by_one_worker(draw):
+    def workers(family, **keys) -> int:
+        return worker_count(family, settings(micro=2, workers=2, **keys), torch.device("cpu"))
 
-    class Watched(Parameters):
-        def __init__(self, model, dtype, workers):
-            counts.append(workers)
-            super().__init__(model, dtype, workers)
-
-    monkeypatch.setattr("lingloom.train.progress.Parameters", Watched)
-    for family in (GPT2, GPT2.model_copy(update={draw: 0.1})):
-        run(fresh(family), settings(steps=1, micro=2, workers=2))
-    assert counts == [2, 1]
+    drawing = GPT2.model_copy(update={draw: 0.1})
+    assert (workers(GPT2, compile=True), workers(drawing), workers(drawing, compile=True)) == (
+        2,
+        2,
+        1,
+    )
 
 
 def test_going_on_with_other_kernels_is_said(tmp_path, monkeypatch):

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from .dropout import drop, dropout, new_draw
+
 BLOCK = 128
 """Queries at once: 64 and 256 measured slower."""
 KEEP = 1024
@@ -23,7 +25,7 @@ KEEP = 1024
 B*H*T*T/2 numbers a layer, is saved by computing them again."""
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: float) -> Tensor:
+def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, rate: float) -> Tensor:
     """softmax(q k^T / sqrt(D)) v over the past, (B, H, T, D).
 
     Args:
@@ -33,21 +35,22 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: float)
         v: as `k`.
         mask: added to the scores, (B, 1, T, S) or (T, S), -inf where a place must not be seen; it
             must hide the future. None: T = S and all of the past is seen, or T = 1 sees everything.
-        dropout: share of the probabilities dropped.
+        rate: share of the probabilities dropped.
 
     Source: Vaswani et al. 2017, section 3.2.1.
     """
     whole = q.shape[2] == k.shape[2]
-    if q.device.type == "cpu" and whole and q.shape[2] > 1 and not dropout:
-        out: Tensor = _BlockAttention.apply(q, k, v, mask)
+    drawn = rate and torch.compiler.is_compiling()  # there torch's own generator draws
+    if q.device.type == "cpu" and whole and (q.shape[2] > 1 or rate) and not drawn:
+        out: Tensor = _BlockAttention.apply(q, k, v, mask, rate)
         return out
     grouped = q.shape[1] != k.shape[1]
     return F.scaled_dot_product_attention(
-        q, k, v, mask, dropout, is_causal=mask is None and whole, enable_gqa=grouped
+        q, k, v, mask, rate, is_causal=mask is None and whole, enable_gqa=grouped
     )
 
 
-def look(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: float = 0.0) -> Tensor:
+def look(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, rate: float = 0.0) -> Tensor:
     """softmax(q k^T / sqrt(D)) v over all places, or those that the mask leaves: (B, H, T, D).
 
     In bf16 on CPUs the backward pass of torch's fused kernel takes many times as long as plain
@@ -59,17 +62,14 @@ def look(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: float = 
         v: as `k`.
         mask: added to the scores, of a shape that broadcasts to (B, H, T, S); -inf where a place
             must not be seen. None: all are.
-        dropout: share of the probabilities dropped.
+        rate: share of the probabilities dropped.
     """
-    if q.device.type != "cpu" or q.dtype == torch.float32:
-        return F.scaled_dot_product_attention(q, k, v, mask, dropout)
+    if q.device.type != "cpu" or (q.dtype == torch.float32 and not rate):
+        return F.scaled_dot_product_attention(q, k, v, mask, rate)
     scores = (q * q.shape[-1] ** -0.5) @ k.transpose(2, 3)  # (B, H, T, S)
     if mask is not None:
         scores += mask
-    chances = torch.softmax(scores, -1)
-    if dropout:
-        chances = F.dropout(chances, dropout)
-    return chances @ v
+    return dropout(torch.softmax(scores, -1), rate) @ v
 
 
 class _BlockAttention(torch.autograd.Function):
@@ -77,17 +77,22 @@ class _BlockAttention(torch.autograd.Function):
     in one matrix product, so keys and values are never repeated."""
 
     @staticmethod
-    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+    def forward(
+        ctx: Any, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, rate: float
+    ) -> Tensor:
         shape, shared = q.shape, q.shape[1] // k.shape[1]
         q = q.clone(memory_format=torch.contiguous_format).mul_(shape[-1] ** -0.5)
         q = q.view(-1, shared, *shape[2:])  # (N, G, T, D)
         k, v = _heads(k), _heads(v)  # (N, T, D)
-        out, kept = torch.empty_like(q), []
+        out, kept, draws = torch.empty_like(q), [], []
         for start, stop in _blocks(shape[2]):
             p = _probabilities(q, k, mask, shape, start, stop)
-            out[:, :, start:stop] = torch.bmm(p, v[:, :stop]).view_as(out[:, :, start:stop])
             kept.append(p)
-        ctx.shape, ctx.mask = shape, mask
+            if rate:
+                draws.append(new_draw(rate))
+                p = drop(p, draws[-1])
+            out[:, :, start:stop] = torch.bmm(p, v[:, :stop]).view_as(out[:, :, start:stop])
+        ctx.shape, ctx.mask, ctx.draws = shape, mask, draws
         ctx.save_for_backward(q, k, v, *(kept if shape[2] <= KEEP else ()))
         return out.view(shape)
 
@@ -102,11 +107,14 @@ class _BlockAttention(torch.autograd.Function):
             p = kept[i] if kept else _probabilities(q, k, ctx.mask, shape, start, stop)
             d, rows = _rows(d_out, start, stop), _rows(q, start, stop)
             d_p = torch.bmm(d, v[:, :stop].transpose(1, 2))
+            dropped = p
+            if ctx.draws:
+                dropped, d_p = drop(p, ctx.draws[i]), drop(d_p, ctx.draws[i], out=d_p)
             d_s = torch._softmax_backward_data(d_p, p, -1, p.dtype)
             d_q[:, :, start:stop] = torch.bmm(d_s, k[:, :stop]).view_as(d_q[:, :, start:stop])
             for total, part in (
                 (d_k, torch.bmm(d_s.transpose(1, 2), rows)),
-                (d_v, torch.bmm(p.transpose(1, 2), d)),
+                (d_v, torch.bmm(dropped.transpose(1, 2), d)),
             ):
                 if stop == shape[2]:
                     total.copy_(part)
@@ -114,7 +122,7 @@ class _BlockAttention(torch.autograd.Function):
                     total[:, :stop] += part
         d_q *= shape[-1] ** -0.5
         keys = (shape[0], -1, *shape[2:])
-        return d_q.view(shape), d_k.view(keys), d_v.view(keys), None
+        return d_q.view(shape), d_k.view(keys), d_v.view(keys), None, None
 
 
 def _probabilities(

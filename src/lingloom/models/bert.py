@@ -20,6 +20,7 @@ from ..errors import ShapeError
 from ..tokens.batch import Passages
 from ..tokens.tokenizer import Tokenizer, signs
 from .attention import look
+from .dropout import Dropout
 from .layers import check_length
 from .model import LabelModel, ModelSettings, need_labels, need_vocab
 from .start import start_from
@@ -171,14 +172,11 @@ class Block(nn.Module):
         self.norm1 = nn.LayerNorm(settings.width, EPS)
         self.ff = FeedForward(settings)
         self.norm2 = nn.LayerNorm(settings.width, EPS)
-        self.dropout = settings.dropout
+        self.drop = Dropout(settings.dropout)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        x = self.norm1(x + self._drop(self.attention(x, mask)))
-        return self.norm2(x + self._drop(self.ff(x)))
-
-    def _drop(self, x: Tensor) -> Tensor:
-        return F.dropout(x, self.dropout) if self.dropout and self.training else x
+        x = self.norm1(x + self.drop(self.attention(x, mask)))
+        return self.norm2(x + self.drop(self.ff(x)))
 
 
 class MaskedHead(nn.Module):
@@ -203,6 +201,7 @@ class Bert(LabelModel):
         self.settings = settings
         head, width = settings.head, settings.width
         self.embed = nn.Embedding(settings.vocab, width)
+        self.drop = Dropout(settings.dropout)
         self.positions = nn.Parameter(torch.empty(settings.context, width))
         self.parts = nn.Parameter(torch.empty(settings.parts, width))
         self.norm = nn.LayerNorm(width, EPS)
@@ -234,7 +233,7 @@ class Bert(LabelModel):
         check_length(T, self.settings.context)
         x = self.embed(batch.ids) + self.positions[:T]
         x = x + (self.parts[0] if batch.parts is None else F.embedding(batch.parts, self.parts))
-        x = self._drop(self.norm(x))
+        x = self.drop(self.norm(x))
         hides = torch.zeros((), dtype=x.dtype, device=x.device) - torch.inf
         mask = torch.where(batch.seen, torch.zeros_like(hides), hides)[:, None, None]  # (B,1,1,T)
         for block in self.blocks:
@@ -279,7 +278,7 @@ class Bert(LabelModel):
         """
         classifier = _need(self.classifier, "classify or tag")
         x = hidden if self.pooler is None else self.pooled(hidden)
-        return classifier(self._drop(x)).float()
+        return classifier(self.drop(x)).float()
 
     def span_scores(self, hidden: Tensor, rows: Passages) -> Tensor:
         """Scores of each place as an answer's first and as its last, (B, T, 2) float32; -inf in the
@@ -290,10 +289,6 @@ class Bert(LabelModel):
         """
         scores = _need(self.ends, "span")(hidden).float()
         return scores.masked_fill(~rows.seen[..., None], -torch.inf)
-
-    def _drop(self, x: Tensor) -> Tensor:
-        rate = self.settings.dropout
-        return F.dropout(x, rate) if rate and self.training else x
 
     def flops_per_token(self, context: int) -> float:
         """Floating-point operations of one token's forward pass in a row of `context` places.

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from ..errors import RecipeError
 from ..tokens.batch import IGNORE, Passages
+from .dropout import Dropout
 from .layers import check_length
 from .linear_chain import LinearChain, allowed_in_bio, words_among
 from .model import LabelModel, ModelSettings, need_labels, need_vocab, without_gone_keys
@@ -82,6 +83,7 @@ class CRF(LabelModel):
         super().__init__()
         s = self.settings = settings
         self.embed = nn.Embedding(s.vocab, s.embed_width)
+        self.drop = Dropout(s.dropout)
         widths = [s.embed_width, *[2 * s.width] * s.layers]
         self.forwards = nn.ModuleList(_lstm(width, s.width) for width in widths[:-1])
         self.backwards = nn.ModuleList(_lstm(width, s.width) for width in widths[:-1])
@@ -106,15 +108,12 @@ class CRF(LabelModel):
         """Both directions' last layers side by side, (B, T, 2C) in the working precision."""
         T = batch.ids.shape[1]
         check_length(T, self.settings.context)
-        x = self._drop(F.embedding(batch.ids, self.embed.weight))
+        x = self.drop(F.embedding(batch.ids, self.embed.weight))
         turned = _turned(batch.seen)
         for ahead, back in zip(self.forwards, self.backwards, strict=True):
             y = _read(back, _taken(x, turned))
-            x = self._drop(torch.cat([_read(ahead, x), _taken(y, turned)], dim=2))
+            x = self.drop(torch.cat([_read(ahead, x), _taken(y, turned)], dim=2))
         return x
-
-    def _drop(self, x: Tensor) -> Tensor:
-        return F.dropout(x, self.settings.dropout) if self.training else x
 
     def label_scores(self, hidden: Tensor, rows: Passages) -> Tensor:
         return F.linear(hidden, self.out.weight, self.out.bias).float()

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from ..tokens.batch import Batch
 from .activations import gelu
 from .attention import attend
+from .dropout import Dropout
 from .layers import Cache, Linear, check_length, segment_mask
 from .model import CausalModel, ModelSettings, need_vocab
 
@@ -104,14 +105,11 @@ class Block(nn.Module):
         self.attention = Attention(settings, layer)
         self.norm2 = nn.LayerNorm(settings.width, EPS, bias=settings.bias)
         self.ff = FeedForward(settings)
-        self.dropout = settings.dropout
+        self.drop = Dropout(settings.dropout)
 
     def forward(self, x: Tensor, mask: Tensor | None, cache: Cache | None) -> Tensor:
-        x = x + self._drop(self.attention(self.norm1(x), mask, cache))
-        return x + self._drop(self.ff(self.norm2(x)))
-
-    def _drop(self, x: Tensor) -> Tensor:
-        return F.dropout(x, self.dropout) if self.dropout and self.training else x
+        x = x + self.drop(self.attention(self.norm1(x), mask, cache))
+        return x + self.drop(self.ff(self.norm2(x)))
 
 
 class GPT2(CausalModel):
@@ -121,6 +119,7 @@ class GPT2(CausalModel):
         super().__init__()
         self.settings = settings
         self.embed = nn.Embedding(settings.vocab, settings.width)
+        self.drop = Dropout(settings.dropout)
         self.positions = nn.Parameter(torch.empty(settings.context, settings.width))
         self.blocks = nn.ModuleList(Block(settings, layer) for layer in range(settings.layers))
         self.norm = nn.LayerNorm(settings.width, EPS, bias=settings.bias)
@@ -176,8 +175,7 @@ class GPT2(CausalModel):
         return F.linear(x[:, -1], self.output_weight()).float()
 
     def _blocks(self, x: Tensor, mask: Tensor | None, cache: Cache | None) -> Tensor:
-        if self.settings.dropout and self.training:
-            x = F.dropout(x, self.settings.dropout)
+        x = self.drop(x)
         for block in self.blocks:
             x = block(x, mask, cache)
         return self.norm(x)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..errors import ShapeError
+from .dropout import dropout
 
 
 def check_length(tokens: int, context: int) -> None:
@@ -52,7 +53,7 @@ class Linear(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         weight = self.weight
         if self.dropconnect and self.training:
-            weight = F.dropout(weight, self.dropconnect)
+            weight = dropout(weight, self.dropconnect)
         return F.linear(x, weight, self.bias)
 
 

@@ -20,6 +20,7 @@ from ..settings import Settings
 from ..tokens.batch import Batch
 from .activations import swiglu
 from .attention import attend
+from .dropout import Dropout
 from .layers import Cache, Linear, check_length, segment_mask
 from .model import CausalModel, ModelSettings, need_vocab
 from .rmsnorm import RMSNorm
@@ -187,16 +188,13 @@ class Block(nn.Module):
         self.attention = Attention(settings, layer)
         self.norm2 = RMSNorm(settings.width, settings.norm_eps)
         self.ff = FeedForward(settings)
-        self.dropout = settings.dropout
+        self.drop = Dropout(settings.dropout)
 
     def forward(
         self, x: Tensor, turn: tuple[Tensor, Tensor], mask: Tensor | None, cache: Cache | None
     ) -> Tensor:
-        x = x + self._drop(self.attention(self.norm1(x), turn, mask, cache))
-        return x + self._drop(self.ff(self.norm2(x)))
-
-    def _drop(self, x: Tensor) -> Tensor:
-        return F.dropout(x, self.dropout) if self.dropout and self.training else x
+        x = x + self.drop(self.attention(self.norm1(x), turn, mask, cache))
+        return x + self.drop(self.ff(self.norm2(x)))
 
 
 class Llama(CausalModel):
@@ -209,6 +207,7 @@ class Llama(CausalModel):
         super().__init__()
         self.settings = settings
         self.embed = nn.Embedding(settings.vocab, settings.width)
+        self.drop = Dropout(settings.dropout)
         self.blocks = nn.ModuleList(Block(settings, layer) for layer in range(settings.layers))
         self.norm = RMSNorm(settings.width, settings.norm_eps)
         self.head = None if settings.tied else nn.Linear(settings.width, settings.vocab, bias=False)
@@ -276,8 +275,7 @@ class Llama(CausalModel):
     def _blocks(
         self, x: Tensor, turn: tuple[Tensor, Tensor], mask: Tensor | None, cache: Cache | None
     ) -> Tensor:
-        if self.settings.dropout and self.training:
-            x = F.dropout(x, self.settings.dropout)
+        x = self.drop(x)
         for block in self.blocks:
             x = block(x, turn, mask, cache)
         return self.norm(x)

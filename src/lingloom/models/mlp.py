@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from ..errors import RecipeError, ShapeError
 from ..tokens.batch import Passages
+from .dropout import Dropout
 from .model import LabelModel, ModelSettings, need_labels, need_vocab
 
 PIXELS = 257
@@ -164,6 +165,7 @@ class MLP(LabelModel):
     def __init__(self, settings: MLPSettings):
         super().__init__()
         self.settings = settings
+        self.drop = Dropout(settings.dropout)
         widths = [settings.context, *[settings.width] * settings.layers, settings.labels]
         self.layers = nn.ModuleList(nn.Linear(i, o) for i, o in pairwise(widths))
         for layer in self._each():
@@ -202,7 +204,7 @@ class MLP(LabelModel):
             else:
                 z = self.norms[i](self._through(layer, x, "none"))
                 x = bent(z, self.settings.activation)
-            x = F.dropout(x, self.settings.dropout) if self.training else x
+            x = self.drop(x)
         return x
 
     def label_scores(self, hidden: Tensor, rows: Passages) -> Tensor:

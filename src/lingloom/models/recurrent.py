@@ -19,6 +19,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .dropout import dropout
+
 State = tuple[Tensor, ...]
 """What a cell hands to its next step, (B, C) each: h, and c where it has a memory."""
 
@@ -61,9 +63,9 @@ class Cell(nn.Module):
         weight: Tensor = self.weight_hh
         mask = None
         if self.training and self.dropconnect:
-            weight = F.dropout(weight, self.dropconnect)
+            weight = dropout(weight, self.dropconnect)
         if self.training and self.recurrent_dropout:
-            mask = F.dropout(torch.ones_like(state[0]), self.recurrent_dropout)
+            mask = dropout(torch.ones_like(state[0]), self.recurrent_dropout)
         if mask is None and restarts is None and x.device.type in self.fast_on:
             found = self.whole(x, state, weight)
             if found is not None:

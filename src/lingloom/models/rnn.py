@@ -25,6 +25,7 @@ from torch.nn import functional as F
 
 from ..errors import ShapeError
 from ..tokens.batch import Batch
+from .dropout import dropout
 from .model import CausalModel, ModelSettings, need_vocab
 from .recurrent import CELLS, Cell
 
@@ -177,8 +178,8 @@ class RNN(CausalModel):
     def _drop(self, x: Tensor) -> Tensor:
         rate = self.settings.dropout if self.training else 0.0
         if rate and self.settings.variational:
-            return x * F.dropout(x.new_ones(x.shape[1:]), rate)
-        return F.dropout(x, rate) if rate else x
+            return x * dropout(x.new_ones(x.shape[1:]), rate)
+        return dropout(x, rate)
 
     def output_weight(self) -> Tensor:
         return self.embed.weight if self.head is None else self.head.weight

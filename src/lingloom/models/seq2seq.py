@@ -27,6 +27,7 @@ from torch.nn import functional as F
 
 from ..errors import ShapeError
 from ..tokens.batch import PairBatch
+from .dropout import Dropout
 from .encoder_decoder import padding_mask
 from .layers import check_length, check_sources
 from .model import ModelSettings, PairModel, need_vocab
@@ -172,7 +173,7 @@ class Seq2Seq(PairModel):
         said = E if s.tied else C
         self.say = nn.Linear(C + E + 2 * C, 2 * said)  # pairs of which maxout takes the larger
         self.head = None if s.tied else nn.Linear(C, s.vocab, bias=False)
-        self.drop = nn.Dropout(s.dropout)
+        self.drop = Dropout(s.dropout)
         self._draw_weights()
 
     def _draw_weights(self) -> None:

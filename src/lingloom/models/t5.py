@@ -14,11 +14,11 @@ from typing import ClassVar, Literal, Self
 import torch
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ..tokens.batch import PairBatch
 from .activations import gelu
 from .distances import Distances
+from .dropout import Dropout, dropout
 from .encoder_decoder import EncoderDecoder, Memory, padding_mask
 from .layers import Cache, check_length
 from .model import ModelSettings, need_vocab
@@ -106,14 +106,12 @@ class T5Settings(ModelSettings):
         return T5(self)
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, dropout: float) -> Tensor:
+def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, rate: float) -> Tensor:
     """softmax(q k^T + bias) v of (B, H, T, D) over (B, H, S, D), heads joined: (B, T, H * D)."""
     scores = q @ k.transpose(2, 3)  # (B, H, T, S)
     scores += bias
     chances = torch.softmax(scores, -1)
-    if dropout:
-        chances = F.dropout(chances, dropout)
-    y = chances @ v  # (B, H, T, D)
+    y = dropout(chances, rate) @ v  # (B, H, T, D)
     return y.transpose(1, 2).flatten(2)
 
 
@@ -157,10 +155,11 @@ class CrossAttention(nn.Module):
 class FeedForward(nn.Module):
     def __init__(self, settings: T5Settings):
         super().__init__()
-        self.gated, self.dropout = settings.ff == "gated_gelu", settings.dropout
+        self.gated = settings.ff == "gated_gelu"
         width, inside = settings.width, settings.inside
         self.up = nn.Linear(width, inside * (2 if self.gated else 1), bias=False)
         self.down = nn.Linear(inside, width, bias=False)
+        self.drop = Dropout(settings.dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.up(x)
@@ -169,9 +168,7 @@ class FeedForward(nn.Module):
             x = gelu(gate) * x
         else:
             x = x.relu()
-        if self.dropout and self.training:
-            x = F.dropout(x, self.dropout)
-        return self.down(x)
+        return self.down(self.drop(x))
 
 
 class EncoderBlock(nn.Module):
@@ -181,7 +178,7 @@ class EncoderBlock(nn.Module):
         self.attention = SelfAttention(settings, layer)
         self.norm2 = RMSNorm(settings.width, settings.norm_eps)
         self.ff = FeedForward(settings)
-        self.drop = nn.Dropout(settings.dropout)
+        self.drop = Dropout(settings.dropout)
 
     def forward(self, x: Tensor, bias: Tensor) -> Tensor:
         x = x + self.drop(self.attention(self.norm1(x), bias, None))
@@ -197,7 +194,7 @@ class DecoderBlock(nn.Module):
         self.cross = CrossAttention(settings)
         self.norm3 = RMSNorm(settings.width, settings.norm_eps)
         self.ff = FeedForward(settings)
-        self.drop = nn.Dropout(settings.dropout)
+        self.drop = Dropout(settings.dropout)
 
     def forward(
         self,
@@ -227,7 +224,7 @@ class T5(EncoderDecoder):
         self.decoder_distances = Distances(s.buckets, s.heads, s.distance, both_sides=False)
         self.norm = RMSNorm(s.width, s.norm_eps)
         self.head = None if s.tied else nn.Linear(s.width, s.vocab, bias=False)
-        self.drop = nn.Dropout(s.dropout)
+        self.drop = Dropout(s.dropout)
         self._draw_weights()
 
     def _draw_weights(self) -> None:

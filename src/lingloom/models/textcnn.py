@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..tokens.batch import Passages
+from .dropout import Dropout
 from .layers import check_length
 from .model import LabelModel, ModelSettings, need_labels, need_vocab, without_gone_keys
 
@@ -67,6 +68,7 @@ class TextCNN(LabelModel):
         super().__init__()
         s = self.settings = settings
         self.embed = nn.Embedding(s.vocab, s.width)
+        self.drop = Dropout(s.dropout)
         self.given = nn.Embedding(s.vocab, s.width) if s.multichannel else None
         channels = s.width if self.given is None else 2 * s.width
         self.filters = nn.ModuleList(nn.Conv1d(channels, s.filters, size) for size in s.windows)
@@ -113,7 +115,7 @@ class TextCNN(LabelModel):
         return torch.cat(best, dim=1)
 
     def label_scores(self, hidden: Tensor, rows: Passages) -> Tensor:
-        x = F.dropout(hidden, self.settings.dropout) if self.training else hidden
+        x = self.drop(hidden)
         return F.linear(x, self.out.weight, self.out.bias).float()
 
     def row_limits(self) -> dict[str, float]:

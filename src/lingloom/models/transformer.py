@@ -16,9 +16,9 @@ from typing import ClassVar, Literal, Self
 import torch
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from .attention import attend, look
+from .dropout import Dropout
 from .encoder_decoder import EncoderDecoder, Memory, padding_mask
 from .layers import Cache, check_length
 from .model import ModelSettings, need_vocab
@@ -162,12 +162,10 @@ class Around(nn.Module):
     def __init__(self, settings: TransformerSettings):
         super().__init__()
         self.norm = nn.LayerNorm(settings.width, EPS)
-        self.pre, self.dropout = settings.norm == "pre", settings.dropout
+        self.pre, self.drop = settings.norm == "pre", Dropout(settings.dropout)
 
     def forward(self, x: Tensor, part: Callable[[Tensor], Tensor]) -> Tensor:
-        added = part(self.norm(x) if self.pre else x)
-        if self.dropout and self.training:
-            added = F.dropout(added, self.dropout)
+        added = self.drop(part(self.norm(x) if self.pre else x))
         return x + added if self.pre else self.norm(x + added)
 
 
@@ -219,6 +217,7 @@ class Transformer(EncoderDecoder):
         super().__init__()
         self.settings = s = settings
         self.embed = nn.Embedding(s.vocab, s.width)
+        self.drop = Dropout(s.dropout)
         self.source_embed = None if s.shared else nn.Embedding(s.vocab, s.width)
         if s.positions == "learned":
             self.positions = nn.Parameter(torch.empty(s.context, s.width))
@@ -280,9 +279,7 @@ class Transformer(EncoderDecoder):
     def _embedded(self, x: Tensor, places: Tensor) -> Tensor:
         """Embeddings (B, T, C) with their places (T, C)."""
         scale = sqrt(self.settings.width) if self.settings.scale_embed else 1.0
-        x = torch.add(places.to(x.dtype), x, alpha=scale)
-        dropout = self.settings.dropout if self.training else 0.0
-        return F.dropout(x, dropout) if dropout else x
+        return self.drop(torch.add(places.to(x.dtype), x, alpha=scale))
 
     def flops_per_token(self, context: int) -> float:
         """Floating-point operations of the forward pass of a pair of two texts of `context` tokens,

@@ -16,18 +16,6 @@
 
 #include "floats.h"
 
-INLINE float read_bf16(uint16_t x) { return from_bits((uint32_t)x << 16); }
-
-INLINE uint16_t write_bf16(float x) {
-    uint32_t bits = to_bits(x);
-    uint32_t rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
-    return (bits & 0x7fffffff) > 0x7f800000 ? 0x7fc0 : (uint16_t)rounded; /* nan stays nan */
-}
-
-INLINE float read_f32(float x) { return x; }
-
-INLINE float write_f32(float x) { return x; }
-
 /* exp(-v) for v in -87..87, within 2 units of the last place; nan for nan. The whole part of the
  * power of two goes into the exponent's bits; what is left, -0.5..0.5, into exp's Taylor series,
  * whose first term left out is below 2e-8 there. */

@@ -77,7 +77,7 @@ class TrainSettings(Settings):
     memory, not results (beyond rounding)."""
     workers: NonNegativeInt = 0
     """Micro-batches computed side by side, each on its share of the threads; 0: one per thread, at
-    most four. A model with dropout always has one."""
+    most four. A compiled model with dropout always has one."""
     lr: PositiveFloat = 1e-3
     """Peak step size; the schedule multiplies it."""
     precision: Literal["auto", "bf16", "fp32"] = "auto"

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ..device import seed_all
+from ..models.dropout import drawing_from
 from ..models.model import ModelSettings, NeuralModel
 from ..tokens.batch import Batch, Rows
 from .objectives.objective import Objective
@@ -21,10 +22,11 @@ from .settings import TrainSettings
 
 
 def worker_count(model: ModelSettings, train: TrainSettings, device: torch.device) -> int:
-    """Models that compute gradients side by side; one where random numbers are drawn, for torch has
-    one generator per process, and where the rows of a batch depend on each other."""
+    """Models that compute gradients side by side; one where the rows of a batch depend on each
+    other, and where torch draws what is dropped, for it has one generator per process."""
     keys = ("dropout", "dropconnect", "recurrent_dropout")
-    alone = model.mixes_rows or any(getattr(model, key, 0) for key in keys)
+    drawn = train.compile and any(getattr(model, key, 0) for key in keys)
+    alone = model.mixes_rows or drawn
     return train.workers_here() if device.type == "cpu" and not alone else 1
 
 
@@ -36,8 +38,9 @@ def rows_at_once(model: ModelSettings, train: TrainSettings, context: int) -> in
 class Workers:
     """Turns a batch into summed loss, count of targets, and gradients in `parameters`.
 
-    A model that draws random numbers (dropout) is computed by one worker alone: torch has one
-    generator per process, and each micro-batch must draw from (seed, step, micro-batch).
+    What is dropped from a micro-batch follows from (seed, step, micro-batch), whoever computes it.
+    A model that draws from torch's own generator is computed by one worker alone, for there is one
+    per process.
     """
 
     def __init__(self, parameters: Parameters, objective: Objective, *, compiled: bool, seed: int):
@@ -102,7 +105,8 @@ class Workers:
         if self._random:
             seed_all(self.seed, step, index)
         model = self.parameters.models[worker]
-        loss, count = self._scored(model, worker, piece.to(self.device))
+        with drawing_from(self.seed, step, index):
+            loss, count = self._scored(model, worker, piece.to(self.device))
         if count:
             loss.backward()
             self.parameters.collect(worker)
