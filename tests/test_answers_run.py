@@ -12,7 +12,9 @@ from lingloom.errors import DataError, RecipeError
 from lingloom.models.port import load_model, save_model
 from lingloom.runs import RunFolder
 from lingloom.tasks.answer import answer
+from lingloom.text.stopwords import StopWordsSettings
 from lingloom.tokens.open import open_tokenizer
+from lingloom.tokens.words import WordsSettings
 
 TRAIN = ["train.steps=250", "train.batch=32", "train.eval_every=125", "train.lr=1e-2"]
 TRAIN += ["train.optimizer=muon"]
@@ -232,6 +234,16 @@ def test_what_answers_need_is_asked_for_before_anything_is_read(folder):
     t5 = ["model={kind: t5}", "train.objective=pairs", "text.target_field=answers"]
     with pytest.raises(RecipeError, match="text.second_field: objective pairs reads one text"):
         lingloom.estimate(recipe(folder, "all"), "text.answer_field=", *t5)
+
+
+def test_a_stored_tokenizer_that_leaves_words_out_is_refused_before_anything_is_read(
+    folder, tmp_path
+):
+    words = WordsSettings(stop_words=StopWordsSettings(lists=["english"]))
+    words.train(["the cat is here"]).save(tmp_path / "tokens")
+    stored = f"tokens={{kind: stored, folder: {tmp_path}/tokens}}"
+    with pytest.raises(RecipeError, match=r"learns what or where .*; name another tokens\.folder"):
+        lingloom.estimate(recipe(folder, "all"), stored)
 
 
 def test_unanswered_questions_need_a_word_on_what_to_do(folder, tmp_path):

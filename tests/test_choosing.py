@@ -7,8 +7,9 @@ import pytest
 import lingloom
 from lingloom.api import estimate
 from lingloom.cli import main
-from lingloom.errors import DataError
+from lingloom.errors import DataError, RecipeError
 from lingloom.loading import load
+from lingloom.pipeline.estimate import figures_of
 from lingloom.pipeline.judges.judge import judge_of
 from lingloom.pipeline.prepare import open_data
 from lingloom.recipe import Recipe
@@ -96,6 +97,68 @@ def test_too_little_held_out_text_to_choose_and_to_score_is_refused(folder):
     words = [*CHOOSES, f"text.heldout={folder}/one.tsv", f"out={folder}/few"]
     with pytest.raises(DataError, match=r"do not serve both to choose weights by .* and to score"):
         lingloom.run(folder / "mails.yaml", *words)
+
+
+@pytest.fixture(scope="module")
+def three_parts(folder):
+    """Words of a recipe with files of its own for each split; two rows of `held` come again."""
+    rows = (folder / "mails.tsv").read_text().splitlines(keepends=True)
+    parts = {"learnt": rows[:200] + rows[280:281], "watched": rows[200:250], "held": rows[250:]}
+    parts["watched"].append(rows[290])
+    for name, part in parts.items():
+        (folder / f"{name}.tsv").write_text("".join(part))
+    files = {"read": "learnt", "validation": "watched", "heldout": "held"}
+    return [f"text.{key}={folder}/{name}.tsv" for key, name in files.items()]
+
+
+@pytest.mark.parametrize("steps", [STEPS, CHOOSES], ids=["last", "chosen"])
+def test_named_text_is_looked_at_while_training_and_all_that_is_held_out_is_scored(
+    folder, three_parts, steps
+):
+    out = RunFolder(folder / f"three-{len(steps)}")
+    lingloom.run(folder / "mails.yaml", *steps, *three_parts, f"out={out.path}")
+    data = open_data(out)
+    assert data.figures["kept"] == {"heldout": 50, "validation": 50, "train": 200}
+    assert data.figures["dropped"] == {"duplicate": 2}
+    assert data.watched == "validation"
+    watched = {name.partition(":")[0] for name in names(data.validation)}
+    assert watched == {f"{folder}/watched.tsv"}
+    scores = out.read_json("scores.json")["scores"]["textcnn"]
+    assert {s["n"] for s in scores if s["name"] == "accuracy"} == {50}
+    # the curve is of the watched text
+    recipe, model = load(Recipe, out.recipe), lingloom.load(out.path).model
+    found = judge_of(recipe).heldout_loss(data, model, recipe)(model)["loss"]
+    curve = [r["evaluation"]["loss"] for r in out.read_log() if "evaluation" in r]
+    last = min(curve) if steps is CHOOSES else curve[-1]
+    assert found == pytest.approx(last, rel=0.02)
+
+
+def test_the_plan_of_named_text_counts_it_and_says_what_it_is_for(folder, three_parts):
+    plan = estimate(folder / "mails.yaml", *CHOOSES, *three_parts, f"out={folder}/none")
+    assert (
+        "train.regularise.patience chooses weights by text.validation; scores are on what is held "
+        "out"
+    ) in plan.notes
+    settings = load(Recipe, folder / "mails.yaml", three_parts)
+    figures = figures_of(settings)
+    size = {part: (folder / f"{part}.tsv").stat().st_size for part in ("learnt", "watched", "held")}
+    assert figures.train_bytes == size["learnt"]
+    assert figures.heldout_bytes == size["watched"] + size["held"]
+
+
+def test_text_that_chooses_and_is_scored_is_refused(folder, three_parts):
+    both = [*three_parts, f"text.validation={folder}/held.tsv", f"out={folder}/both"]
+    with pytest.raises(RecipeError, match=r"text.validation and text.heldout both name .*held.tsv"):
+        lingloom.run(folder / "mails.yaml", *STEPS, *both)
+
+
+def test_text_that_chooses_of_which_nothing_is_kept_is_refused(folder, three_parts):
+    (folder / "again.tsv").write_bytes((folder / "held.tsv").read_bytes())
+    words = [*three_parts, f"text.validation={folder}/again.tsv", f"out={folder}/again"]
+    with pytest.raises(
+        DataError, match=r"text.validation: nothing of '.*again.tsv' is kept; dropp"
+    ):
+        lingloom.run(folder / "mails.yaml", *STEPS, *words)
 
 
 def test_a_corpus_chooses_by_its_validation_split_and_is_scored_on_its_test_split(folder):

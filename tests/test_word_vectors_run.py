@@ -163,6 +163,9 @@ def test_vectors_that_do_not_fit_are_refused(folder):
     with pytest.raises(DataError, match="gone.txt: there is no such file of vectors"):
         out = f"out={folder / 'refused3'}"
         lingloom.run(folder / "bare.yaml", out, *tiny, f"train.embed_from={folder / 'gone.txt'}")
+    counting = ["model={kind: ngram}", "train.objective=null"]
+    with pytest.raises(RecipeError, match="train.embed_from: an n-gram model counts and has no"):
+        lingloom.estimate(folder / "bare.yaml", *counting, f"train.embed_from={path}")
     assert not (folder / "refused3").exists()  # it is looked for before anything is read
 
 

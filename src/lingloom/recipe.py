@@ -93,7 +93,7 @@ def read(recipe: str | Path, overrides: list[str]) -> Recipe:
     settings = load(Recipe, recipe, overrides)
     if not settings.out:
         settings = settings.model_copy(update={"out": f"runs/{Path(recipe).stem}"})
-    require_apart([*settings.text.entries, *settings.text.heldout_entries], settings.out)
+    require_apart(settings.text.all_entries, settings.out)
     return settings
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import LingloomError
+from ..errors import LingloomError, RecipeError
 from ..models.given_vectors import need_vectors
 from ..plan.band import Band
 from ..plan.minutes import TextFigures, typical_rates
@@ -12,14 +12,14 @@ from ..plan.outcome import Outcome, Row, compare
 from ..plan.plan import Limits, Plan, make_plan
 from ..recipe import Recipe
 from ..runs import RunFolder
-from ..text.corpus.opened import Corpus, corpus_of
+from ..text.corpus.opened import corpus_of
 from ..text.estimate import text_bytes
 from ..text.read import TextSettings, can_be_read_again, documents
 from ..text.stopwords import listed_stopwords
-from ..tokens.extra import with_extra
+from ..tokens.extra import ExtendedTokenizer, with_extra
 from ..tokens.open import StoredSettings, open_tokenizer
 from ..tokens.shards import Shards
-from ..train.objectives.objective import objective_of
+from ..train.objectives.objective import need_all_words, objective_of
 from .prepare import SPLITS, Data, chooses, corpus_parts
 
 EVALUATION_TOKENS = 1 << 16
@@ -50,7 +50,7 @@ def plan_recipe(recipe: Recipe, *, probe_s: float = 5.0) -> Plan:
         model, recipe.train, figures, limits, baseline=baseline, probe_s=probe_s, row=row
     )
     if chooses(recipe):
-        plan.notes.append(_how_chosen(corpus_of(recipe.text)))
+        plan.notes.append(_how_chosen(recipe))
     return plan
 
 
@@ -59,21 +59,33 @@ def need_ready(recipe: Recipe) -> None:
 
     Raises:
         RecipeError, DataError, RunError: there is no such list of stop words; or `train.embed_from`
-            names no vectors, or some of another width than the model's.
+            names no vectors, or some of another width than the model's, or the model has none; a
+            stored tokenizer leaves out words that are learnt about.
     """
     tokens: Any = recipe.tokens
+    model: Any = recipe.model
     if tokens.kind == "words":
         listed_stopwords(tokens.stop_words.lists)
-    model: Any = recipe.model
-    if recipe.train.embed_from and model.kind != "ngram":
+    if isinstance(tokens, StoredSettings):
+        stored = open_tokenizer(tokens.folder)
+        base = stored.base if isinstance(stored, ExtendedTokenizer) else stored
+        need_all_words(tokens, objective_of(model, recipe.train), base)
+    if recipe.train.embed_from and model.kind == "ngram":
+        raise RecipeError(
+            "train.embed_from: an n-gram model counts and has no vectors to begin with; leave it "
+            "out, or choose another model.kind"
+        )
+    if recipe.train.embed_from:
         some = _with_labels(_with_vocab(model, VOCAB["pixels"]), recipe)  # any number would do
         need_vectors(recipe.train.embed_from, some)
 
 
-def _how_chosen(corpus: Corpus | None) -> str:
+def _how_chosen(recipe: Recipe) -> str:
     """By which text weights are chosen, and on which they are scored."""
-    if corpus is not None:
+    if corpus_of(recipe.text) is not None:
         chosen, scored = "the corpus's validation split", "its test split"
+    elif recipe.text.validation_entries:
+        chosen, scored = "text.validation", "what is held out"
     else:
         chosen, scored = "one half of what is held out", "the other half"
     return f"train.regularise.patience chooses weights by {chosen}; scores are on {scored}"
@@ -99,11 +111,14 @@ def figures_of(recipe: Recipe) -> TextFigures:
         learnt, held = (float(corpus.kept_bytes(parts[split])) for split in SPLITS)
     else:
         text = recipe.text
-        apart = TextSettings(read=text.heldout, format=text.format)
-        size, held = (text_bytes(each) if each.read else 0.0 for each in (text, apart))
+        size, held, watched = (
+            text_bytes(TextSettings(read=each, format=text.format)) if each else 0.0
+            for each in (text.read, text.heldout, text.validation)
+        )
         if not text.heldout_entries:
             held = size * text.heldout_frac
-        learnt = size - held
+            size -= held
+        learnt, held = size, held + watched
     return TextFigures(learnt, held, eval_tokens=EVALUATION_TOKENS, rates=rates)
 
 

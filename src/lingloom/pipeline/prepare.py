@@ -4,7 +4,7 @@ data/set_aside.jsonl   lines and rows that could not be read, and why
 data/dropped.jsonl     documents that were left out, and why
 data/tokenizer.json    and tokens.json beside it
 data/train-*, heldout-*, index.json
-data/validation-*      where weights are chosen by held-out text: the part that chooses them
+data/validation-*      what is looked at while training, where that is not what is scored
 data/train-second-*    and so on, where two texts are read at once
 data/train.answers.bin and so on, where answers are to be found; heldout.arrow: what is scored
 data/labels.json       and train.labels.bin and so on, where text has labels
@@ -25,7 +25,7 @@ from ..text.corpus.opened import Corpus, corpus_of
 from ..text.document import Document
 from ..text.prepare import TextStats
 from ..text.prepare import prepare as read_clean_split
-from ..text.setaside import JsonlSink
+from ..text.setaside import JsonlSink, listed
 from ..text.split import VALIDATION
 from ..text.spool import read_spool, write_spool
 from ..tokens.answers import Answers, write_answers
@@ -41,6 +41,7 @@ from ..train.objectives.objective import objective_of
 from .events import Event
 
 FIGURES = "data/figures.json"
+DROPPED = "dropped.jsonl"
 SPLITS = ("train", "heldout")
 TARGETS = "-target"
 """Ends the name of the split that holds the targets of another split's texts."""
@@ -70,7 +71,7 @@ class Data:
     labels: dict[str, Labels] = field(default_factory=dict)
     """Split -> the labels of its texts, where they have some."""
     validation: Shards | None = None
-    """What weights are chosen by; None where none are chosen."""
+    """What is looked at while training and chooses weights, where that is not what is scored."""
     seconds: dict[str, Shards] = field(default_factory=dict)
     """Split -> the second texts of its texts, where two are read at once."""
     answers: dict[str, Answers] = field(default_factory=dict)
@@ -172,7 +173,7 @@ def prepare(recipe: Recipe, run: RunFolder) -> Generator[Event, None, Data]:
 
 
 def chooses(recipe: Recipe) -> bool:
-    """Whether weights are chosen by held-out text."""
+    """Whether weights are chosen by text that is not trained on."""
     return recipe.train.regularise.patience > 0
 
 
@@ -239,7 +240,7 @@ def _read(recipe: Recipe, run: RunFolder, spool: Path) -> Generator[Event, None,
     yield Event("text", "begin", {"read": recipe.text.entries})
     begun, stats, read = time.perf_counter(), TextStats(), 0
     with (
-        JsonlSink(run.data / "dropped.jsonl") as dropped,
+        JsonlSink(run.data / DROPPED) as dropped,
         JsonlSink(run.data / "set_aside.jsonl") as set_aside,
     ):
         word_labels = _labels_of(recipe) == "word"
@@ -254,19 +255,7 @@ def _read(recipe: Recipe, run: RunFolder, spool: Path) -> Generator[Event, None,
         for size in write_spool(documents, spool):
             read += size
             yield Event("text", "progress", {"text_bytes": read})
-    for split, remedy in (("train", "lower"), ("heldout", "raise")):
-        if not (stats.kept[split] or (split == "heldout" and stats.kept[VALIDATION])):
-            raise DataError(
-                f"text: all {stats.kept.total()} documents fell to the other split than "
-                f"'{split}'; {remedy} text.heldout_frac (now {recipe.text.heldout_frac:g}) or read "
-                "more text"
-            )
-    if chooses(recipe) and not (stats.kept[VALIDATION] and stats.kept["heldout"]):
-        raise DataError(
-            f"text: {stats.kept[VALIDATION] + stats.kept['heldout']} held-out documents do not "
-            "serve both to choose weights by (train.regularise.patience) and to score them; hold "
-            "out more with text.heldout_frac or text.heldout, or set train.regularise.patience=0"
-        )
+    _require_each_split(recipe, stats)
     figures = stats.as_dict() | {
         "targets": bool(recipe.text.target_field),
         "labels": bool(_labels_of(recipe)),
@@ -275,6 +264,33 @@ def _read(recipe: Recipe, run: RunFolder, spool: Path) -> Generator[Event, None,
     }
     yield Event("text", "end", figures | {"seconds_s": time.perf_counter() - begun})
     return figures
+
+
+def _require_each_split(recipe: Recipe, stats: TextStats) -> None:
+    kept, text = stats.kept, recipe.text
+    heldout, own = kept["heldout"] + kept[VALIDATION], bool(text.validation_entries)
+    if own and not kept[VALIDATION]:
+        raise DataError(
+            f"text.validation: nothing of {listed(text.validation_entries)} is kept; {DROPPED} in "
+            "the run's data folder says why of each document"
+        )
+    for split, count, remedy in (
+        ("train", kept["train"], "lower"),
+        ("heldout", kept["heldout"] if own else heldout, "raise"),
+    ):
+        if not count:
+            raise DataError(
+                f"text: all {kept.total()} documents fell to the other split than "
+                f"'{split}'; {remedy} text.heldout_frac (now {text.heldout_frac:g}) or read "
+                "more text"
+            )
+    if chooses(recipe) and not (kept[VALIDATION] and kept["heldout"]):
+        raise DataError(
+            f"text: {heldout} held-out documents do not serve both to choose weights by "
+            "(train.regularise.patience) and to score them; hold out more with text.heldout_frac "
+            "or text.heldout, name others to choose by with text.validation, or set "
+            "train.regularise.patience=0"
+        )
 
 
 def _train_tokenizer(

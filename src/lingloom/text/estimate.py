@@ -28,11 +28,7 @@ def text_bytes(settings: TextSettings) -> float:
     if corpus is not None:
         return float(corpus.kept_bytes("train") + corpus.kept_bytes("validation"))
     by_suffix = settings.format == "auto"
-    return sum(
-        size
-        for entry in [*settings.entries, *settings.heldout_entries]
-        for size in _sizes(entry, by_suffix)
-    )
+    return sum(size for entry in settings.all_entries for size in _sizes(entry, by_suffix))
 
 
 def _sizes(entry: str, by_suffix: bool) -> Iterator[float]:

@@ -14,7 +14,7 @@ from .answers import LOST, from_text, moved, to_text
 from .clean import clean_all, too_short
 from .dedup import SeenDigests, digest_of_bytes
 from .document import Document
-from .read import HELD_OUT, TextSettings, documents
+from .read import SPLIT, TextSettings, documents
 from .setaside import FileReport, Sink, listed
 from .split import VALIDATION, choosers_of, splits_of
 
@@ -107,8 +107,9 @@ def prepare(
         stats: filled on the way.
         word_labels: whether a label holds one for each word, divided by blanks; a document whose
             numbers of words and labels differ is dropped.
-        chooses: whether weights are chosen by held-out text; about half of it is then set aside for
-            that, as split 'validation', and only the rest is 'heldout', to be scored.
+        chooses: whether weights are chosen by text that is not trained on. Where settings name none
+            for that, about half of what is held out becomes split 'validation', and only the rest
+            is 'heldout', to be scored.
 
     Raises:
         RecipeError, DataError, MissingError: as `documents`; also when nothing is kept.
@@ -176,6 +177,7 @@ def _judge(
     frac = 0.0 if settings.heldout_entries else settings.heldout_frac
     splits = splits_of(apart, frac, settings.split_seed)
     choosers = choosers_of(apart, settings.split_seed)
+    halves = chooses and not settings.validation_entries
     rows = zip(batch, texts, raws, reasons, splits, choosers, strict=True)
     for document, text, raw, why, split, chooser in rows:
         counts = stats.by_source[document.source]
@@ -185,8 +187,8 @@ def _judge(
             counts["dropped"] += 1
             dropped({"id": document.id, "source": document.source, "reason": why, "text": text})
             continue
-        split = "heldout" if HELD_OUT in document.meta else split
-        if chooses and chooser and split == "heldout":
+        split = document.meta.get(SPLIT, split)
+        if halves and chooser and split == "heldout":
             split = VALIDATION
         stats.kept[split] += 1
         stats.kept_bytes[split] += len(raw)

@@ -26,6 +26,7 @@ from .lines import decoded
 from .places import FORMATS, Place, format_of, places
 from .plain import plain
 from .setaside import FileReport, Sink, Source, listed
+from .split import VALIDATION
 from .squad import is_squad, squad
 from .stream import opened, pieces
 from .table import table
@@ -34,8 +35,9 @@ from .wiki import wiki
 
 MOST_REASONS = 1000
 """Why something was set aside: so many different reasons are counted, which bounds the memory."""
-HELD_OUT = "heldout"
-"""Key of a document's meta: it came from `text.heldout`."""
+SPLIT = "split"
+"""Key of a document's meta: the split whose files it came from, where that is not for its text to
+decide."""
 
 Format = Literal[
     "auto",
@@ -116,6 +118,10 @@ class TextSettings(Settings):
     heldout: str | list[str] = []
     """Text that is held out, named as in `read`; text.heldout_frac then holds nothing more out. It
     is read first, so that with text.dedup no document of it is trained on."""
+    validation: str | list[str] = []
+    """Text that is looked at while training, and by which weights are chosen where
+    train.regularise.patience asks for that, named as in `read`. All that is held out is then left
+    for the scores."""
     heldout_frac: Annotated[float, Field(ge=0, lt=1)] = 0.01
     """Share of the documents that is never trained on."""
     split_seed: int = 0
@@ -209,6 +215,16 @@ class TextSettings(Settings):
         """`heldout` as a list."""
         return [self.heldout] if isinstance(self.heldout, str) else list(self.heldout)
 
+    @property
+    def validation_entries(self) -> list[str]:
+        """`validation` as a list."""
+        return [self.validation] if isinstance(self.validation, str) else list(self.validation)
+
+    @property
+    def all_entries(self) -> list[str]:
+        """All that is read, in the order of reading."""
+        return [*self.heldout_entries, *self.validation_entries, *self.entries]
+
 
 def documents(
     settings: TextSettings, set_aside: Sink, reports: list[FileReport] | None = None
@@ -222,7 +238,7 @@ def documents(
         reports: gets one row per file, filled while it is read.
 
     Raises:
-        RecipeError: a file named does not exist.
+        RecipeError: a file named does not exist, or is to be held out and to choose weights.
         DataError: the first row of a file has no such field; or there is no document at all.
         MissingError: a package named is not installed.
     """
@@ -235,11 +251,17 @@ def documents(
             reasons[record["reason"]] += 1
         set_aside(record)
 
-    held = all_places(settings.heldout_entries)
-    for key, place in (held | all_places(settings.entries)).items():
+    held, watched = all_places(settings.heldout_entries), all_places(settings.validation_entries)
+    if both := sorted(held.keys() & watched.keys()):
+        raise RecipeError(
+            f"text.validation and text.heldout both name {both[0]}; what chooses weights cannot "
+            "score them too: name it once"
+        )
+    splits = dict.fromkeys(held, "heldout") | dict.fromkeys(watched, VALIDATION)
+    for key, place in (held | watched | all_places(settings.entries)).items():
         source = Source(place.name, FileReport(place.name), count)
         reports.append(source.report)
-        meta = {HELD_OUT: True} if key in held else {}
+        meta = {SPLIT: splits[key]} if key in splits else {}
         yield from documents_of(place, source, settings, meta)
         fields = fields or source.fields
     if not sum(r.documents for r in reports):
@@ -334,7 +356,7 @@ def all_places(entries: Sequence[str]) -> dict[str, Place]:
 def can_be_read_again(settings: TextSettings) -> bool:
     """Whether all that `settings` names is still there once it was read, which standard input, a
     pipe or a device is not."""
-    found = all_places([*settings.entries, *settings.heldout_entries]).values()
+    found = all_places(settings.all_entries).values()
     return all(
         place.name in COLLECTIONS
         or place.found

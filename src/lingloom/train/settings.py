@@ -38,7 +38,8 @@ class RegulariseSettings(Settings):
     """Decay of the moving average of the weights that is evaluated and kept; 0: none."""
     patience: NonNegativeInt = 0
     """Evaluations without improvement after which training stops; 0: never. The weights of the best
-    evaluation are kept; about half of the held-out text chooses them, and the rest is scored."""
+    evaluation are kept; text.validation chooses them, or, without
+    it, about half of the held-out text, and the rest is scored."""
 
 
 class CheckpointSettings(Settings):

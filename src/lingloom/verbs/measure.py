@@ -167,10 +167,14 @@ def _tell(scores: Sequence[Score], where: Mapping[str, Any], words: Words) -> No
             print(score)
 
 
+_SPLITS = ("text.heldout", "text.heldout_frac", "text.validation", "text.split_seed")
+"""Keys that divide text."""
+
+
 def _refuse_idle(text: TextSettings, overrides: list[str]) -> None:
     """Refuse keys of `text` that would change nothing: all text that is read is measured."""
     for key in (override.partition("=")[0] for override in overrides):
-        if key in ("text.heldout", "text.heldout_frac", "text.split_seed"):
+        if key in _SPLITS:
             raise RecipeError(
                 f"{key} ({COMMAND_LINE}): has no effect, as all text is measured; leave it out"
             )
@@ -183,7 +187,7 @@ def _refuse_idle(text: TextSettings, overrides: list[str]) -> None:
 
 def _defaults(folder: RunFolder | None) -> dict[str, Any]:
     """The run's own settings; every document is measured, repeated ones too."""
-    all_text = {"read": [], "dedup": False, "heldout": [], "heldout_frac": 0}
+    all_text = {"read": [], "dedup": False, "heldout": [], "heldout_frac": 0, "validation": []}
     if folder is None:
         return {"text": all_text}
     recipe = load_settings(Recipe, folder.recipe)

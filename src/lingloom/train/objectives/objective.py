@@ -17,7 +17,7 @@ from ...settings import Kinds, Settings
 from ...text.read import TextSettings
 from ...tokens.batch import Rows
 from ...tokens.reading import Order, Reading
-from ...tokens.tokenizer import TokenizerSettings
+from ...tokens.tokenizer import Tokenizer, TokenizerSettings
 from ..settings import TrainSettings
 from .kinds import OBJECTIVES
 
@@ -186,18 +186,31 @@ def need_targets_in(text: TextSettings, objective: ObjectiveSettings) -> None:
         )
 
 
-def need_all_words(tokens: TokenizerSettings, objective: ObjectiveSettings) -> None:
+def need_all_words(
+    tokens: TokenizerSettings, objective: ObjectiveSettings, stored: Tokenizer | None = None
+) -> None:
     """Refuse to leave words out where each of them, or its place, is to be told.
 
+    Args:
+        tokens: of the recipe.
+        objective: of the recipe.
+        stored: the tokenizer that `tokens` opens, where it is there already.
+
     Raises:
-        RecipeError: `tokens` leaves stop words out.
+        RecipeError: stop words are left out.
     """
-    of_words = objective.labels_of == "word" or objective.learns_answers
+    if objective.labels_of != "word" and not objective.learns_answers:
+        return
     stop_words = getattr(tokens, "stop_words", None)
-    if of_words and stop_words and (stop_words.lists or stop_words.by_frequency):
+    remedy = "leave tokens.stop_words out"
+    leaves_out = stop_words and (stop_words.lists or stop_words.by_frequency)
+    if stored is not None:
+        leaves_out = getattr(getattr(stored, "separate", None), "stop_words", None)
+        remedy = "name another tokens.folder, or train a tokenizer"
+    if leaves_out:
         raise RecipeError(
             "tokens.stop_words: words that are left out have no label and no place, and objective "
-            f"{objective.kind} learns what or where each word is; leave tokens.stop_words out"  # type: ignore[attr-defined]
+            f"{objective.kind} learns what or where each word is; {remedy}"  # type: ignore[attr-defined]
         )
 
 
