@@ -45,6 +45,12 @@ def test_a_pile_of_files_is_counted(pile):
     assert found.set_aside.total() == 2
 
 
+def test_letters_are_counted_by_script(tmp_path):
+    (tmp_path / "a.txt").write_text("Tea, чай, τσάι; 茶お茶 ＴＥＡ 1 ①", "utf-8")
+    found = look(LookSettings(text=TextSettings(read=str(tmp_path), unit="line")))
+    assert found.scripts == {"Latin": 6, "Cyrillic": 3, "Greek": 4, "Han": 2, "Hiragana": 1}
+
+
 def test_near_duplicates_are_counted_apart_from_equal_ones(tmp_path):
     words = [f"word{i}" for i in range(60)]
     lines = [" ".join(words), " ".join([*words, "more"]), " ".join(words), "another text entirely"]

@@ -1,6 +1,7 @@
 """What is in a pile of files: a bounded sample read, counted and judged; nothing is written."""
 
 import os
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -30,6 +31,8 @@ _LEAST_BYTES = 1 << 16
 _LANGUAGE_TEXTS = 2000
 _PERSONAL: tuple[Kind, ...] = ("email", "id", "mobile", "phone", "ip")
 _SHOWN_ASIDE = 5
+_WIDTHS = ("FULLWIDTH", "HALFWIDTH")
+"""What stands before the script in the names of some letters."""
 _WORTH_FRAC = 0.001
 """What is found in a smaller share of the documents is not worth a step of its own."""
 
@@ -60,6 +63,8 @@ class Look:
     encodings: Counter[str] = field(default_factory=Counter)
     languages: Counter[str] = field(default_factory=Counter)
     """Of at most 2,000 documents; 'und' has no letters."""
+    scripts: Counter[str] = field(default_factory=Counter)
+    """Letters of the sample, by the script that their Unicode names begin with; Han for CJK."""
     length_chars: dict[str, int] = field(default_factory=dict)
     """Share of the documents -> that many are at most so long."""
     exact_duplicate_frac: float = 0.0
@@ -101,6 +106,7 @@ def look(settings: LookSettings) -> Look:
     _lengths(documents, texts, found)
     _duplicates(texts, found)
     _languages(texts, found)
+    found.scripts = _scripts(texts)
     _mends([d.text for d in documents], texts, found)
     found.recipe = _recipe(settings.text, found)
     return found
@@ -194,6 +200,18 @@ def _languages(texts: list[str], found: Look) -> None:
             if str(error) not in found.notes:
                 found.notes.append(str(error))
         found.languages[language] += 1
+
+
+def _scripts(texts: list[str]) -> Counter[str]:
+    points = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), np.uint32)
+    counts, scripts = np.bincount(points), Counter[str]()
+    for point in counts.nonzero()[0].tolist():
+        if (letter := chr(point)).isalpha():
+            first, *others = unicodedata.name(letter, "unnamed").split()
+            if first in _WIDTHS:
+                first = others[0]
+            scripts["Han" if first == "CJK" else first.capitalize()] += int(counts[point])
+    return scripts
 
 
 def _mends(raws: list[str], texts: list[str], found: Look) -> None:

@@ -38,6 +38,7 @@ def lines(found: Look) -> list[str]:
         f"formats    {_listed(found.formats)}",
         f"encodings  {_listed(found.encodings)}",
         f"languages  {_listed(found.languages, found.languages.total())}",
+        f"scripts    {_listed(found.scripts, found.scripts.total())}",
         "length     "
         + ", ".join(f"{float(q):.0%} <= {n:,}" for q, n in found.length_chars.items())
         + " characters",
