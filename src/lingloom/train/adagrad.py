@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from .optim import AboveZero, NotNegative, OptimizerSettings, ParameterGroup
+from .rows import adagrad_rows
 
 
 class AdaGradSettings(OptimizerSettings):
@@ -85,8 +86,11 @@ class AdaGrad:
     def _rows(self, group: ParameterGroup, lr: float) -> None:
         decays = self.weight_decay and group.decay
         if group.rows and not decays:
-            self._touched_rows(group, lr)
-            return
+            tables = zip(group.touched(group.master), group.touched(group.grad), strict=True)
+            for (name, w, rows), (_, grad, _) in tables:
+                squares = self.state[f"{group.name}.{name}.rows"]
+                adagrad_rows(w, grad, squares, rows, lr, self.eps)
+            return  # the others stand still anyway
         pairs = zip(group.views(group.master), group.views(group.grad), strict=True)
         for (name, w), (_, g) in pairs:
             if decays:
@@ -96,16 +100,3 @@ class AdaGrad:
             squares.add_(norm.square_().div_(g[0].numel()))
             size = squares.sqrt().add_(self.eps).reciprocal_()
             w.addcmul_(g, size.view(-1, *[1] * (w.ndim - 1)), value=-lr)
-
-    def _touched_rows(self, group: ParameterGroup, lr: float) -> None:
-        """`_rows`, for rows that have a gradient; the others stand still anyway."""
-        pairs = zip(group.touched(group.master), group.touched(group.grad), strict=True)
-        for (name, w, rows), (_, grad, _) in pairs:
-            g, squares = grad.index_select(0, rows), self.state[f"{group.name}.{name}.rows"]
-            norm = torch.linalg.vector_norm(g.flatten(1), dim=1)
-            grown = squares.index_select(0, rows).add_(norm.square_().div_(g[0].numel()))
-            squares.index_copy_(0, rows, grown)
-            size = grown.sqrt_().add_(self.eps).reciprocal_()
-            moved = w.index_select(0, rows)
-            moved.addcmul_(g, size.view(-1, *[1] * (w.ndim - 1)), value=-lr)
-            w.index_copy_(0, rows, moved)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..errors import DataError
 from ..settings import Settings
+from .rows import clear_rows, norm_of_rows, scale_rows
 
 OPTIMIZERS = {
     "sgd": "train.descent:SGDSettings",
@@ -67,25 +68,26 @@ class ParameterGroup:
                 yield name, part, self.rows[name]
 
     def gradients(self) -> Iterator[Tensor]:
-        """All of the gradient that may differ from zero, in pieces of 65536 numbers at most."""
+        """All of the gradient that may differ from zero, in pieces of 65536 numbers at most, or the
+        norms of its parts: for a joint norm these do as well."""
         if not self.rows:
             yield from self.grad.split(PIECE)
         for _, grad, rows in self.touched(self.grad):
-            yield from grad.index_select(0, rows).flatten().split(PIECE)
+            yield norm_of_rows(grad, rows)
 
     def scale_gradient(self, factor: float) -> None:
         """Multiply all of the gradient by `factor`."""
         if not self.rows:
             self.grad.mul_(factor)
         for _, grad, rows in self.touched(self.grad):
-            grad.index_copy_(0, rows, grad.index_select(0, rows).mul_(factor))
+            scale_rows(grad, rows, factor)
 
     def clear_gradient(self) -> None:
         """Make all of the gradient zero."""
         if not self.rows:
             self.grad.zero_()
         for _, grad, rows in self.touched(self.grad):
-            grad.index_fill_(0, rows, 0.0)
+            clear_rows(grad, rows)
         self.rows = {}
 
 

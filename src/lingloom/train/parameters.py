@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from ..errors import ShapeError
 from ..models.model import NeuralModel
 from .optim import ParameterGroup
+from .rows import merge_rows
 from .touched import TouchedRows
 
 Kind = Literal["matrix", "embedding", "vector"]
@@ -99,11 +100,7 @@ class Parameters:
                 continue
             parts = zip(group.touched(group.grad), *map(group.touched, others), strict=True)
             for (_, grad, rows), *more in parts:
-                total = grad.index_select(0, rows)
-                for _, other, _ in more:
-                    total += other.index_select(0, rows)
-                    other.index_fill_(0, rows, 0.0)
-                grad.index_copy_(0, rows, total.div_(count))
+                merge_rows(grad, [other for _, other, _ in more], rows, count)
 
     def clear_gradients(self) -> None:
         """Make `grad` zero, for the next step to be summed in; all other sums are zero already."""
