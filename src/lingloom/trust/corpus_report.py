@@ -150,7 +150,11 @@ def _lengths_chart(lengths: list[int], width: int) -> Markup:
     first = next((i for i, n in enumerate(lengths) if n), 0)
     columns = [(size(2**i).replace(" bytes", " B"), n) for i, n in enumerate(lengths)]
     return column_chart(
-        columns[first:], "text, from this size to twice it", "documents", width=width, height=240
+        columns[first:],
+        "text, from this size to twice it · 文本大小",
+        "documents · 文档",
+        width=width,
+        height=240,
     )
 
 
@@ -166,15 +170,17 @@ def _clusters_chart(sizes: Mapping[str, int], width: int) -> Markup:
         (str(low) if low == high else f"{low}–{high}", n)
         for (low, high), n in sorted(columns.items())
     ]
-    return column_chart(named, "documents in a cluster", "clusters", width=width, height=220)
+    return column_chart(
+        named, "documents in a cluster · 簇的大小", "clusters · 簇", width=width, height=220
+    )
 
 
 def _jaccard_chart(counts: list[int], width: int) -> Markup:
     """From the first similarity that occurs."""
     first = next((i for i, n in enumerate(counts) if n), 0)
     columns = [(f"{i / len(counts):.2f}", n) for i, n in enumerate(counts)]
-    step = f"Jaccard similarity, from this to {1 / len(counts):.2f} more" if counts else ""
-    return column_chart(columns[first:], step, "pairs", width=width, height=220)
+    step = f"Jaccard similarity · 相似度, +{1 / len(counts):.2f}" if counts else ""
+    return column_chart(columns[first:], step, "pairs · 对", width=width, height=220)
 
 
 def _chance_chart(dedup: dict[str, Any], width: int) -> Markup:
@@ -188,5 +194,7 @@ def _chance_chart(dedup: dict[str, Any], width: int) -> Markup:
         Series("identical:", chances[:-1], "base"),
         Series(f"at {threshold:g}:", [(threshold, 0.0), chances[-1]], "model"),
     ]
-    label = "chance that a pair is compared"
-    return line_chart(series, "Jaccard similarity of the pair", label, width=width, height=220)
+    label = "chance that a pair is compared · 被比较的概率"
+    return line_chart(
+        series, "Jaccard similarity of the pair · 相似度", label, width=width, height=220
+    )

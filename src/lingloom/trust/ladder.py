@@ -12,7 +12,7 @@ from .facts import PlanRow, Sample
 from .page import band_of, both, figure, promise_of, render_page
 from .scatter import Dot, scatter_chart
 
-BITS_LABEL = "bits per byte (lower is better)"
+BITS_LABEL = "bits per byte, lower is better · 每字节比特数，越低越好"
 HEIGHT = 320
 
 
@@ -104,16 +104,26 @@ def render(facts: LadderFacts) -> str:
         clouds=[
             (head, chinese, both(_cloud(facts, of, label)))
             for head, chinese, label, of in (
-                ("Size", "规模", "trained parameters; n-grams stored", lambda r: r.numbers),
-                ("Time", "时间", "seconds of training", lambda r: r.seconds_s),
-                ("Text read", "读入文本", "tokens read in training", lambda r: r.tokens),
+                (
+                    "Size",
+                    "规模",
+                    "trained parameters, n-grams stored · 参数或 n 元组数",
+                    lambda r: r.numbers,
+                ),
+                ("Time", "时间", "seconds of training · 训练秒数", lambda r: r.seconds_s),
+                (
+                    "Text read",
+                    "读入文本",
+                    "tokens read in training · 训练读入的词元",
+                    lambda r: r.tokens,
+                ),
             )
         ],
         curves=[
             (head, chinese, both(_curves(facts, of, label)))
             for head, chinese, label, of in (
-                ("By time", "按时间", "seconds of training", lambda p: p.seconds_s),
-                ("By text read", "按读入的文本", "tokens read", lambda p: p.tokens),
+                ("By time", "按时间", "seconds of training · 训练秒数", lambda p: p.seconds_s),
+                ("By text read", "按读入的文本", "tokens read · 读入的词元", lambda p: p.tokens),
             )
         ],
         learning=learning,
@@ -189,7 +199,7 @@ def _curves(
         if r.curve
     ]
     return lambda width: line_chart(
-        series, label, "held-out nats/token", width=width, height=HEIGHT, legend=False
+        series, label, "held-out nats/token · 留出", width=width, height=HEIGHT, legend=False
     )
 
 

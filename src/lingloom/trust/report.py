@@ -74,20 +74,26 @@ def _bits_chart(data: ReportData, width: int) -> Markup:
         for s in scores
         if s.name == BITS
     ]
-    return interval_chart(rows, "bits per byte (lower is better; 8 is no compression)", width=width)
+    return interval_chart(
+        rows, "bits per byte, lower is better · 每字节比特数，越低越好", width=width
+    )
 
 
 def _loss_chart(curve: Curve, width: int) -> Markup:
     series = [
-        Series("train", curve.train, "base"),
-        Series("held-out", curve.heldout, "model", dots=len(curve.heldout) <= 60),
+        Series("train · 训练", curve.train, "base"),
+        Series("held-out · 留出", curve.heldout, "model", dots=len(curve.heldout) <= 60),
     ]
-    return line_chart(series, "step", curve.unit, width=width, height=300)
+    return line_chart(series, "step · 步", curve.unit, width=width, height=300)
 
 
 def _lr_chart(curve: Curve, width: int) -> Markup:
     return line_chart(
-        [Series("lr", curve.lr, "quiet")], "step", "learning rate", width=width, height=150
+        [Series("lr", curve.lr, "quiet")],
+        "step · 步",
+        "learning rate · 学习率",
+        width=width,
+        height=150,
     )
 
 
