@@ -67,6 +67,10 @@ SHRUNK = {
         *("text.max_chars=200", "model.layers=1", "model.heads=2", "model.width=16"),
         *("model.context=32", "decode.max_new_tokens=4"),
     ],
+    "shakespeare_large": [
+        *("text.max_chars=200", "model.layers=1", "model.heads=2", "model.width=16"),
+        *("model.context=32", "decode.max_new_tokens=4"),
+    ],
     "word2vec": [
         *("model.width=8", "model.context=32", "train.steps=3", "train.batch=4", "train.micro=0"),
         "text.heldout_frac=0.1",
@@ -109,6 +113,7 @@ def here(tmp_path, monkeypatch) -> Path:
         "val.txt",
         "ptb.train.txt",
         "ptb.valid.txt",
+        "ptb.test.txt",
         "book.txt",
         "other.txt",
         "data/text.txt",
