@@ -14,7 +14,6 @@ from lingloom.cli import main
 from lingloom.corpus_recipe import read_corpus
 from lingloom.errors import DataError, RunError
 from lingloom.runs import RunFolder
-from lingloom.text import read
 from lingloom.text.corpus import reading
 from lingloom.text.corpus.arranging import Layout
 from lingloom.text.corpus.cleaning import clean_tasks
@@ -22,6 +21,7 @@ from lingloom.text.corpus.opened import Corpus
 from lingloom.text.corpus.reading import read_tasks
 from lingloom.text.corpus.work import mapped, perform, write_batches
 from lingloom.text.corpus.writing import gram_tasks
+from lingloom.text.places import Place
 
 
 @pytest.fixture
@@ -181,14 +181,14 @@ def test_an_input_that_changes_while_it_is_read_is_told(here, capsys, monkeypatc
 
 def test_an_input_that_may_not_be_read_is_set_aside_and_told(here, capsys, monkeypatch):
     (here / "b.jsonl").write_text('{"text": "never seen"}\n')
-    real = read.opened
+    real = Place.opened
 
-    def refused(path):
-        if path.name == "b.jsonl":
+    def refused(place):
+        if place.name == "b.jsonl":
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        return real(path)
+        return real(place)
 
-    monkeypatch.setattr(read, "opened", refused)
+    monkeypatch.setattr(Place, "opened", refused)
     assert main(["clean", "r.yaml", "text.read=[a.jsonl,b.jsonl]"]) == 0
     assert Corpus("c").manifest["set_aside"] == 1
     (aside,) = map(json.loads, (here / "c/set_aside.jsonl").read_text().splitlines())

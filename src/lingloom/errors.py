@@ -45,12 +45,13 @@ class RunError(LingloomError, RuntimeError):
 
 
 class MissingError(LingloomError, ImportError):
-    """An optional package is not installed."""
+    """An optional package is not installed; `extra` is empty where it is in none of ours."""
 
     def __init__(self, package: str, extra: str, purpose: str):
+        wanted = f"'lingloom[{extra}]'" if extra else package
         super().__init__(
             f"{purpose} needs the package '{package}', which is not installed; "
-            f"run: pip install 'lingloom[{extra}]'"
+            f"run: pip install {wanted}"
         )
         self.package, self.extra, self.purpose = package, extra, purpose
 

@@ -17,7 +17,7 @@ from .models.given_vectors import need_given
 from .models.kinds import MODELS
 from .models.model import need_carrying
 from .settings import AnyKind, Kinds, Settings
-from .text.places import require_apart
+from .text.places import OutFolder, require_apart
 from .text.read import TextSettings
 from .tokens.kinds import TOKENIZERS
 from .train.objectives.objective import (
@@ -52,7 +52,7 @@ class Recipe(Settings):
     """How it is asked."""
     seed: NonNegativeInt = 0
     """Everything random follows from this number."""
-    out: str = ""
+    out: OutFolder = ""
     """The run folder; empty: runs/ and the recipe's name."""
 
     @model_validator(mode="after")

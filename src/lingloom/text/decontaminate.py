@@ -20,6 +20,7 @@ from pydantic import Field, PositiveInt, model_validator
 
 from ..native.kernels import kernels
 from ..settings import Settings
+from .places import Entries
 from .shingles import (
     ShingleSettings,
     kernel_arguments,
@@ -36,7 +37,7 @@ MOST_BENCHMARKS = 64
 class DecontaminateSettings(Settings):
     """Which evaluation sets the corpus must not hold."""
 
-    read: str | list[str] = []
+    read: Entries = []
     """Evaluation files, at most 63 of them, named as in text.read; each is reported by itself."""
     field: str | PositiveInt = "text"
     """Where jsonl, csv, tsv and parquet files hold the evaluation text; of plain text each line."""

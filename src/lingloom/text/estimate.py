@@ -44,11 +44,11 @@ def place_bytes(place: Place, by_suffix: bool = True) -> float:
         return TOPICS_BYTES if place.name == "python:topics" else _docstring_bytes()
     kind = kind_of(place)
     passed_over = place.found and by_suffix and kind is None
-    if place.path is None or not place.path.exists() or passed_over:
+    if passed_over:
         return 0
     spelt = 3 if kind == "idx" else 1  # bytes of the character of a pixel
-    packed = place.path.suffix.lower() in (*PACKED, ".parquet")
-    return place.path.stat().st_size * (UNPACKED if packed else 1) * spelt
+    packed = place.suffix in (*PACKED, ".parquet")
+    return place.size_bytes * (UNPACKED if packed else 1) * spelt
 
 
 def _docstring_bytes() -> float:

@@ -31,7 +31,8 @@ _MOST_SIZES = 4
 
 
 def kind_of(place: Place) -> str | None:
-    """The format that a file's suffixes tell; where they tell none, idx if it begins so."""
+    """The format that a file's suffixes tell; where they tell none, idx if it begins so, of a file
+    on a disk: of a far one, megabytes would come for the four bytes."""
     found = format_of(place.name)
     if found is not None or place.path is None:
         return found
@@ -55,7 +56,7 @@ def _begins_so(path: Path, size_bytes: int, changed_ns: int) -> bool:
     return len(start) == 4 and start[:3] == _MAGIC and 1 <= start[3] <= _MOST_SIZES
 
 
-def idx(content: Iterator[bytes], source: Source, labels: Path | None) -> Described:
+def idx(content: Iterator[bytes], source: Source, labels: Place | None) -> Described:
     """Each image, row by row, with its label where there are labels.
 
     Args:
@@ -100,15 +101,16 @@ def as_text(values: np.ndarray) -> str:
     return (values.astype("<u2") + PIXEL).tobytes().decode("utf-16-le")
 
 
-def labels_beside(images: Path) -> Path | None:
+def labels_beside(images: Place) -> Place | None:
     """The file of labels that belongs to a file of images by its name; None where there is none.
 
     `train-images-idx3-ubyte.gz` has `train-labels-idx1-ubyte`, compressed or not.
     """
-    name = images.name.removesuffix(".gz").replace("images", "labels").replace("idx3", "idx1")
-    for candidate in (images.with_name(name), images.with_name(f"{name}.gz")):
-        if candidate != images and candidate.is_file():
-            return candidate
+    own = images.name.rpartition("/")[2]
+    name = own.removesuffix(".gz").replace("images", "labels").replace("idx3", "idx1")
+    for candidate in (name, f"{name}.gz"):
+        if candidate != own and (found := images.beside(candidate)):
+            return found
     return None
 
 
@@ -143,24 +145,24 @@ def _header(file: _Bytes) -> tuple[int, ...] | None:
     return tuple(np.frombuffer(sizes, ">u4").tolist())
 
 
-def _labels(path: Path, images: int, source: Source) -> np.ndarray:
+def _labels(place: Place, images: int, source: Source) -> np.ndarray:
     """(images,) uint8."""
     faults: list[str] = []
     try:
-        with opened(path) as file:
+        with place.opened() as file:
             whole = b"".join(pieces(file, faults.append))
     except OSError as error:
         faults.append(error.strerror or str(error))
         whole = b""
-    told = _Bytes(iter([whole]), Source(str(path), FileReport(str(path)), lambda _: None))
+    told = _Bytes(iter([whole]), Source(place.name, FileReport(place.name), lambda _: None))
     header = _header(told)
     found = told.take(len(whole))
     if faults or header is None or len(header) != 1 or len(found) != header[0]:
         why = faults[0] if faults else "not a whole idx file of labels"
-        raise DataError(f"{path}: {why}; copy it again, or set text.labels to another file")
+        raise DataError(f"{place.name}: {why}; copy it again, or set text.labels to another file")
     if len(found) != images:
         raise DataError(
-            f"{path}: {len(found)} labels, but {source.name} has {images} images; set "
+            f"{place.name}: {len(found)} labels, but {source.name} has {images} images; set "
             "text.labels to the labels of these images"
         )
     return np.frombuffer(found, np.uint8)

@@ -1,6 +1,5 @@
 """What is in a pile of files: a bounded sample read, counted and judged; nothing is written."""
 
-import os
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping
@@ -114,8 +113,7 @@ def look(settings: LookSettings) -> Look:
 
 def _sampled(places: list[Place], settings: LookSettings, found: Look) -> list[Document]:
     found.files = len(places)
-    sizes = (os.stat(p.path).st_size for p in places if p.path and os.path.isfile(p.path))
-    found.disk_bytes = sum(sizes)
+    found.disk_bytes = sum(place.size_bytes for place in places)
     step = -(-len(places) // settings.sample_files) if places else 1
     opened = places[::step]
     found.files_opened = len(opened)

@@ -23,12 +23,12 @@ from .identity import identified, undescribed
 from .idx import idx, kind_of, labels_beside
 from .installed import COLLECTIONS
 from .lines import decoded
-from .places import FORMATS, Place, format_of, places
+from .places import FORMATS, Entries, Entry, Place, format_of, is_remote, on_disk, place_at, places
 from .plain import plain
 from .setaside import FileReport, Sink, Source, listed
 from .split import VALIDATION
 from .squad import is_squad, squad
-from .stream import opened, pieces
+from .stream import pieces
 from .table import table
 from .warc import warc
 from .wiki import wiki
@@ -59,11 +59,12 @@ Format = Literal[
 class TextSettings(Settings):
     """Where text comes from, what a document is, and which documents are kept."""
 
-    read: str | list[str] = []
+    read: Entries = []
     """What to read, in this order: files, folders (all below them), patterns such as data/**/*.txt,
-    '-' for standard input, python:topics, python:docstrings, package:NAME/FILES. gzip, bzip2 and
-    zstd are looked through. A file that is named twice is read once; what is no regular file is
-    read only where it is named itself."""
+    URLs of any of these such as s3://bucket/folder/*.jsonl.gz, '-' for standard input,
+    python:topics, python:docstrings, package:NAME/FILES. gzip, bzip2 and zstd are looked through. A
+    file that is named twice is read once; what is no regular file is read only where it is named
+    itself."""
     format: Format = "auto"
     """auto goes by the suffix, and takes named files of other suffixes for plain text. squad, which
     is recognised in .json files: each question of SQuAD 1.1 and 2.0, CMRC 2018 or DRCD is a row
@@ -94,7 +95,7 @@ class TextSettings(Settings):
     label_from: Literal["field", "file", "folder"] = "field"
     """Where what a text is stands: in a field; in the name of its file (pos.txt.gz is 'pos'); in
     the name of its folder (reviews/pos/17.txt is 'pos')."""
-    labels: str = ""
+    labels: Entry = ""
     """File of the labels of images in idx files; empty looks for it beside the images, under the
     name that train-images-idx3-ubyte suggests."""
     word_positions: bool = False
@@ -115,10 +116,10 @@ class TextSettings(Settings):
     """Keep only the first of documents whose cleaned text is the same."""
     dedup_memory_mb: PositiveInt = 64
     """Memory for the digests of texts; beyond it they go to disk. Changes speed, never results."""
-    heldout: str | list[str] = []
+    heldout: Entries = []
     """Text that is held out, named as in `read`; text.heldout_frac then holds nothing more out. It
     is read first, so that with text.dedup no document of it is trained on."""
-    validation: str | list[str] = []
+    validation: Entries = []
     """Text that is looked at while training, and by which weights are chosen where
     train.regularise.patience asks for that, named as in `read`. All that is held out is then left
     for the scores."""
@@ -277,7 +278,7 @@ def documents_of(
         DataError: the file changed while it was read; or as `documents`.
         MissingError: the format needs a package that is not installed.
     """
-    before = _size_and_time(place)
+    before = _state(place)
     described = _described(place, source, settings)
     if settings.id_field:
         memory_bytes = settings.dedup_memory_mb << 20
@@ -294,7 +295,7 @@ def documents_of(
         source.report.documents += 1
         facts = {**facts, **meta} if meta else facts
         yield Document(text, f"{place.name}:{label}", place.name, facts)
-    if _size_and_time(place) != before:
+    if _state(place) != before:
         raise DataError(
             f"{place.name}: changed while it was read; run the same command again once "
             "nothing writes to it"
@@ -332,13 +333,12 @@ def _label_of(place: Place, settings: TextSettings) -> dict[str, str]:
     return {"label": path.name.partition(".")[0]}
 
 
-def _size_and_time(place: Place) -> tuple[int, int] | None:
+def _state(place: Place) -> tuple[int, int | str] | None:
     """What changes when a regular file does."""
     try:
-        facts = os.stat(place.path) if place.path else None
+        return place.size_and_state(fresh=True)
     except OSError:
         return None
-    return (facts.st_size, facts.st_mtime_ns) if facts and S_ISREG(facts.st_mode) else None
 
 
 def all_places(entries: Sequence[str]) -> dict[str, Place]:
@@ -360,6 +360,7 @@ def can_be_read_again(settings: TextSettings) -> bool:
     return all(
         place.name in COLLECTIONS
         or place.found
+        or place.remote is not None
         or (place.path is not None and place.path.is_file())
         for place in found
     )
@@ -385,26 +386,24 @@ def _described(place: Place, source: Source, settings: TextSettings) -> Describe
         if kind == "idx":
             yield from _images(place, source, settings)
             return
-        with opened(place.path) as file:
+        with place.opened() as file:
             yield from _read(kind, _content(file, source, settings), source, settings)
     except OSError as error:
         source.set_aside(0, f"cannot be read ({error.strerror or error})")
 
 
 def _may_be_images(entry: str) -> bool:
-    """Whether an entry of `text.read` names files of images; one that is gone may have."""
+    """Whether an entry of `text.read` names files of images; one that is gone, or far, may have."""
     if entry in COLLECTIONS or entry == "-":
         return False
-    if not Path(entry).exists():
+    if is_remote(entry) or not on_disk(entry).exists():
         return format_of(entry) in ("idx", None)
     return any(kind_of(place) == "idx" for place in places(entry))
 
 
 def _images(place: Place, source: Source, settings: TextSettings) -> Described:
-    labels = Path(settings.labels) if settings.labels else None
-    if labels is None and place.path is not None:
-        labels = labels_beside(place.path)
-    with opened(place.path) as file:
+    labels = place_at(settings.labels) if settings.labels else labels_beside(place)
+    with place.opened() as file:
         yield from idx(_content(file, source, settings), source, labels)
 
 
@@ -461,7 +460,7 @@ def _seeking(kind: str, place: Place, source: Source, settings: TextSettings) ->
             return warc(file, source)
         return parquet(file, source, settings.names, settings.other_fields)
 
-    with opened(place.path) as file:
+    with place.opened() as file:
         if file.seekable() and (kind == "warc" or file.peek(4)[:4] == b"PAR1"):  # type: ignore[attr-defined]
             yield from described(file)
             return

@@ -13,6 +13,7 @@ from ...measure.perplexity import MeasureSettings
 from ...models.decode import DecodeSettings
 from ...recipe import Recipe
 from ...settings import AnyKind, Kinds, Settings
+from ...text.places import OutFolder
 from ...text.read import TextSettings
 from ...tokens.kinds import TOKENIZERS
 from .rungs import RUNGS, Rung
@@ -53,7 +54,7 @@ class LadderSettings(Settings):
     """How every rung writes its samples."""
     seed: NonNegativeInt = 0
     """Everything random follows from this number."""
-    out: str = ""
+    out: OutFolder = ""
     """The ladder's folder; empty: runs/ladder- and the text's name."""
 
     @field_validator("budget")

@@ -186,7 +186,7 @@ def _held_out_bytes(settings: CorpusSettings, built: Built) -> int:
     held = settings.split.validation_frac + settings.split.test_frac
     own = sum(part["bytes"] for part in built.cleaned) * held
     places = evaluation_places(settings.decontaminate)
-    return int(own) + sum(place.path.stat().st_size for place in places if place.path)
+    return int(own) + sum(place.size_bytes for place in places)
 
 
 def _stage(

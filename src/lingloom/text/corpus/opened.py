@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from ...errors import DataError, RecipeError
 from ..document import Document
+from ..places import on_disk
 from ..read import TextSettings
 from .manifest import FORMAT, MANIFEST, WORK
 
@@ -81,17 +82,18 @@ def corpus_of(settings: TextSettings) -> Corpus | None:
                 f"text.{name}: has no effect on '{folder}', which was cleaned and split when it "
                 "was made; set it in the corpus's own recipe, or leave it out"
             )
-    return Corpus(folder)
+    return Corpus(on_disk(folder))
 
 
 def corpora_among(entries: Sequence[str]) -> list[str]:
     """Those of `entries` that are folders of corpora, finished or not."""
-    return [
-        entry
-        for entry in entries
-        if Path(entry, "recipe.yaml").is_file()
-        and (Path(entry, MANIFEST).is_file() or Path(entry, WORK).is_dir())
-    ]
+    return [entry for entry in entries if _is_corpus(on_disk(entry))]
+
+
+def _is_corpus(folder: Path) -> bool:
+    return (folder / "recipe.yaml").is_file() and (
+        (folder / MANIFEST).is_file() or (folder / WORK).is_dir()
+    )
 
 
 def _documents(path: Path) -> Iterator[Document]:

@@ -144,6 +144,8 @@ def read_tasks(settings: TextSettings, folder: Path, part_bytes: int) -> list[Re
 
 def fingerprint(place: Place) -> list[Any]:
     """What changes when the file does."""
+    if place.remote:
+        return [*place.remote.size_and_state(fresh=False)]
     if place.path is None:
         return [platform.python_version()]
     try:

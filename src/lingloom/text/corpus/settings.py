@@ -15,6 +15,7 @@ from ...settings import AnyKind, Kinds, Settings
 from ..decontaminate import DecontaminateSettings
 from ..filters.kinds import FILTERS
 from ..minhash import MinHashSettings
+from ..places import OutFolder
 from ..read import TextSettings
 
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
@@ -96,7 +97,7 @@ class CorpusSettings(Settings):
     """Keep the files between the stages, so that a changed recipe redoes only what it changes."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Order and sampling follow from this number and each document's id."""
-    out: str = ""
+    out: OutFolder = ""
     """The corpus folder; empty: corpora/ and the recipe's name."""
 
     @field_validator("memory", mode="before")
