@@ -4,8 +4,8 @@ A model without a run, be it a Hugging Face folder or an ARPA file, is measured 
 named.
 """
 
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError, RecipeError
@@ -17,10 +17,11 @@ from ..recipe import Recipe
 from ..runs import RunFolder
 from ..settings import Settings
 from ..text.corpus.opened import corpus_of
-from ..text.prepare import TextStats, prepare
+from ..text.document import Document
+from ..text.prepare import prepare
 from ..text.read import TextSettings
-from ..text.setaside import JsonlSink, Sink
 from .console import Words, answer, read_words, story
+from .left_out import LeftOut
 
 if TYPE_CHECKING:
     from ..api import Model
@@ -66,16 +67,9 @@ def run(arguments: list[str]) -> int:
         where = {"text": f"the {split} split of {corpus.folder}"}
         story(where["text"])
     elif settings.text.entries:
-        stats = TextStats()
-        with ExitStack() as open_files:
-            dropped, set_aside = _sinks(folder, open_files)
-            documents = (d for _, d in prepare(settings.text, dropped, set_aside, stats))
+        with _other_text(folder, settings.text) as (documents, left_out):
             measured = perplexity(model.model, documents, model.tokenizer, settings.measure)
-        where = {"text": settings.text.entries}
-        story(
-            f"{stats.documents:,} documents of {', '.join(settings.text.entries)}; "
-            f"{stats.dropped.total():,} dropped, {stats.set_aside:,} set aside"
-        )
+        where = _told(left_out)
     else:
         from ..pipeline.prepare import open_data
 
@@ -86,15 +80,23 @@ def run(arguments: list[str]) -> int:
     return 0
 
 
-def _sinks(folder: RunFolder | None, open_files: ExitStack) -> tuple[Sink, Sink]:
-    """Where dropped documents and unreadable lines go: to the run, if there is one."""
-    if folder is None:
-        return (lambda record: None), (lambda record: None)
-    dropped, set_aside = (
-        open_files.enter_context(JsonlSink(folder.path / "measured" / f"{name}.jsonl"))
-        for name in ("dropped", "set_aside")
-    )
-    return dropped, set_aside
+@contextmanager
+def _other_text(
+    folder: RunFolder | None, text: TextSettings, *, word_labels: bool = False
+) -> Iterator[tuple[Iterator[Document], LeftOut]]:
+    """The documents of other text, and what is left out of it; to be measured inside the `with`."""
+    left_out = LeftOut(text.entries)
+    with ExitStack() as open_files:
+        dropped, set_aside = left_out.sinks(folder, open_files)
+        read = prepare(text, dropped, set_aside, left_out.stats, word_labels=word_labels)
+        yield (document for _, document in read), left_out
+
+
+def _told(left_out: LeftOut) -> dict[str, Any]:
+    """Tell what was read and left out; the same for --json."""
+    for line in left_out.lines():
+        story(line)
+    return {"text": left_out.entries, **left_out.to_json()}
 
 
 def _by_its_judge(
@@ -118,12 +120,10 @@ def _by_its_judge(
     judge = judge_of(recipe)
     of_text = getattr(judge, "scores_of_text", None)
     if settings.text.entries and of_text is not None:
-        with ExitStack() as open_files:
-            dropped, set_aside = _sinks(folder, open_files)
-            word_labels = objective.labels_of == "word"
-            read = prepare(settings.text, dropped, set_aside, word_labels=word_labels)
-            scores: list[Score] = of_text(recipe, model.folder, model.model, (d for _, d in read))
-        _tell(scores, {"text": settings.text.entries}, words)
+        word_labels = objective.labels_of == "word"
+        with _other_text(folder, settings.text, word_labels=word_labels) as (read, left_out):
+            scores: list[Score] = of_text(recipe, model.folder, model.model, read)
+        _tell(scores, _told(left_out), words)
         return
     if folder is None:
         raise RecipeError(
@@ -159,7 +159,17 @@ def _recipe(folder: RunFolder | None, settings: MeasureWords, model: "Model") ->
     return load_settings(Recipe, {**said, "model": shape.model_dump(mode="json"), "train": train})
 
 
+_PARTLY = {
+    "left_out": "pairs are empty on one side or do not fit model.context, and are left out",
+    "cut texts": "texts do not fit model.context; only the beginning of each was read",
+}
+"""What fixes a score -> how it is told, since it says that not all of the text was measured."""
+
+
 def _tell(scores: Sequence[Score], where: Mapping[str, Any], words: Words) -> None:
+    for key, says in _PARTLY.items():
+        if count := max((int(score.fixes.get(key, 0)) for score in scores), default=0):
+            story(f"{count:,} {says}")
     if words.json:
         answer({**where, "scores": [score.to_json() for score in scores]})
     else:
