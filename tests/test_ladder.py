@@ -1,8 +1,10 @@
 """A ladder from its text to its page: whole, stopped, killed, resumed, refused."""
 
+import inspect
 import json
 import random
 import signal
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -47,6 +49,20 @@ def clock(monkeypatch) -> None:
         return StepTime(Band(seconds, 0.5 * seconds, 2 * seconds), probed=True)
 
     monkeypatch.setattr(planning, "step_time", step_time)
+
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.parametrize("rung", RUNGS.values(), ids=RUNGS)
+def test_every_rung_names_its_formula_its_code_and_the_test_that_proves_it(rung):
+    assert rung.formula
+    for language in ("", ".zh"):
+        assert (ROOT / f"docs/theory/{rung.theory}{language}.md").is_file()
+    module, name = rung.code.split(":")
+    assert inspect.getsource(getattr(import_module(f"lingloom.{module}"), name))
+    file, test = rung.proof.split("::")
+    assert f"def {test}(" in (ROOT / "tests" / file).read_text("utf-8")
 
 
 def ladder(*words: str) -> LadderSettings:

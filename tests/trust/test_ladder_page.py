@@ -17,10 +17,15 @@ def bits(value, low=None, high=None):
 def rung(name, value, gain=None, **more):
     score = None if gain is None else Score("difference", gain, "bits/byte", 50, *more.pop("ends"))
     rest = {"counts": False, "numbers": 1000, "tokens": 5000, "seconds_s": 3.0, "flops": 1e9}
-    return RungFacts(
-        name, "adds " + name, "新", "a shape", **{**rest, **more}, bits=bits(value, value - 0.1,
-        value + 0.1), gain=score,
-    )  # fmt: skip
+    proof = (
+        "p(w) = " + name,
+        "docs/x.md",
+        "models/x.py, X",
+        "class X: ...",
+        "tests/test_x.py::test",
+    )
+    score = {"bits": bits(value, value - 0.1, value + 0.1), "gain": score}
+    return RungFacts(name, "adds " + name, "新", *proof, "a shape", **{**rest, **more}, **score)
 
 
 def ladder(*rungs, **more):
@@ -48,6 +53,18 @@ def test_two_documents_that_begin_alike_are_shown_once():
     page = render(ladder(rung("a", 2.0, samples=samples)))
     assert page.count("<mark>Once</mark>") == page.count(">upon</td>") == 1
     assert page.index("<mark>Once</mark>") < page.index("有座山")
+
+
+def test_each_rung_shows_its_formula_its_code_and_its_test():
+    page = render(ladder(rung("a", 2.0)))
+    for shown in (
+        "p(w) = a",
+        "docs/x.md",
+        "models/x.py, X",
+        "class X: ...",
+        "tests/test_x.py test",
+    ):
+        assert shown in page
 
 
 def test_whatever_a_text_says_the_page_runs_nothing():

@@ -35,6 +35,16 @@ class RungFacts:
     adds: str
     """What it can do that the rung below cannot."""
     adds_zh: str
+    formula: str
+    """How it foretells, or what its step is, in one line."""
+    theory: str
+    """The page that explains it, from the project's folder."""
+    code: str
+    """Where it is computed, from the package's folder."""
+    source: str
+    """The lines that compute it."""
+    proof: str
+    """The test that proves it, from the project's folder."""
     shape: str
     counts: bool
     """Whether it learns by counting."""

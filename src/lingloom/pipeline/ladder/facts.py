@@ -1,6 +1,8 @@
 """The folders of a ladder as the plain values that its page is made of."""
 
+import inspect
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -78,10 +80,16 @@ def _rung(rung: Rung, run: RunFolder, data: Data, gain: Score | None) -> RungFac
     settings: Any = load(Recipe, run.recipe).model
     scores = list(run.read_json("scores.json")["scores"].values())[-1]
     steps = [r for r in log if "loss" in r]
+    module, name = rung.code.split(":")
     return RungFacts(
         name=rung.name,
         adds=rung.adds,
         adds_zh=rung.adds_zh,
+        formula=rung.formula,
+        theory=f"docs/theory/{rung.theory}.md",
+        code=f"{module.replace('.', '/')}.py, {name}",
+        source=inspect.getsource(getattr(import_module(f"lingloom.{module}"), name)),
+        proof=f"tests/{rung.proof}",
         shape=settings.shape(),
         counts=rung.counts,
         numbers=facts["ngrams"] if rung.counts else facts["parameters"],

@@ -19,6 +19,14 @@ class Rung:
     adds: str
     """What it can do that the rung below cannot, in the words of the page."""
     adds_zh: str
+    formula: str
+    """How it foretells, or what its step is, in one line."""
+    theory: str
+    """Page of docs/theory that explains the formula."""
+    code: str
+    """The object that computes it, 'MODULE:NAME' within the package."""
+    proof: str
+    """The test that it is the formula, 'FILE::NAME' within tests."""
     lr: float = 0.0
     """Peak step size of Muon at a width of 128; it falls as the width grows. 0: it only counts."""
 
@@ -28,6 +36,12 @@ class Rung:
         return not self.lr
 
 
+_COUNTED: dict[str, Any] = {
+    "theory": "kneser-ney",
+    "code": "models.kneser_ney:_interpolate",
+    "proof": "models/test_ngram.py::test_two_documents_by_hand",
+}
+
 RUNGS = {
     rung.name: rung
     for rung in (
@@ -36,30 +50,42 @@ RUNGS = {
             {"kind": "ngram", "order": 1},
             "knows how often each token comes",
             "知道每个词元出现的频率",
+            formula="p(w) = (a(w) - D) / Σ a + g / V",
+            **_COUNTED,
         ),
         Rung(
             "2-gram",
             {"kind": "ngram", "order": 2},
             "looks at the token before",
             "看前一个词元",
+            formula="p(w | h) = (a(hw) - D) / Σ a(h·) + g(h) p(w | h'), h one token",
+            **_COUNTED,
         ),
         Rung(
             "3-gram",
             {"kind": "ngram", "order": 3},
             "looks at the two tokens before",
             "看前两个词元",
+            formula="p(w | h) = (a(hw) - D) / Σ a(h·) + g(h) p(w | h'), h two tokens",
+            **_COUNTED,
         ),
         Rung(
             "5-gram",
             {"kind": "ngram", "order": 5},
             "looks at the four tokens before, where they were seen together",
             "看前四个词元（须一起出现过）",
+            formula="p(w | h) = (a(hw) - D) / Σ a(h·) + g(h) p(w | h'), h four tokens",
+            **_COUNTED,
         ),
         Rung(
             "elman",
             {"kind": "rnn", "cell": "elman_tanh", "layers": 2},
             "learns what tokens have in common, and carries a state of any age",
             "学到词元之间的相似，并携带一个状态",
+            formula="h ← tanh(W x + U h + b)",
+            theory="rnn",
+            code="models.recurrent:ElmanTanh",
+            proof="models/test_rnn.py::test_a_cell_equals_the_librarys_with_the_same_weights",
             lr=2e-2,
         ),
         Rung(
@@ -67,6 +93,11 @@ RUNGS = {
             {"kind": "rnn", "cell": "lstm", "layers": 2},
             "has a memory, and gates that decide what enters, stays and leaves",
             "有记忆单元，由门决定写入、保留和读出",
+            formula="c ← f c + i g,  h ← o tanh c,  f, i, o = s(W x + U h + b),  "
+            "g = tanh(W x + U h + b)",
+            theory="lstm",
+            code="models.recurrent:LSTM",
+            proof="models/test_rnn.py::test_a_cell_equals_the_librarys_with_the_same_weights",
             lr=2e-2,
         ),
         Rung(
@@ -74,6 +105,10 @@ RUNGS = {
             {"kind": "rnn", "cell": "peephole", "layers": 2},
             "lets the gates see the memory",
             "门能看见记忆单元",
+            formula="as the LSTM, with f, i = s(W x + U h + p c + b),  o = s(W x + U h + p c' + b)",
+            theory="lstm",
+            code="models.recurrent:Peephole",
+            proof="models/test_rnn.py::test_peepholes_equal_the_formula_step_by_step",
             lr=2e-2,
         ),
         Rung(
@@ -81,6 +116,11 @@ RUNGS = {
             {"kind": "rnn", "cell": "gru", "layers": 2},
             "does with two gates and no memory apart",
             "只用两个门，不设单独的记忆单元",
+            formula="h ← (1 - z) n + z h,  z, r = s(W x + U h + b),  "
+            "n = tanh(W x + r (U h + b) + b)",
+            theory="gru",
+            code="models.recurrent:GRU",
+            proof="models/test_rnn.py::test_a_cell_equals_the_librarys_with_the_same_weights",
             lr=2e-2,
         ),
         Rung(
@@ -88,6 +128,10 @@ RUNGS = {
             {"kind": "gpt2", "layers": 4, "heads": 4},
             "looks at every earlier token itself (attention), all places at once",
             "直接看每个先前的词元（注意力），各位置并行",
+            formula="x ← x + W softmax(q kᵀ / √D) v,  x ← x + W gelu(W norm x)",
+            theory="attention",
+            code="models.gpt2:Block",
+            proof="models/test_parity.py::test_our_folder_opens_in_transformers_with_the_same_logits",
             lr=1e-2,
         ),
         Rung(
@@ -95,6 +139,10 @@ RUNGS = {
             {"kind": "llama", "layers": 4, "heads": 4},
             "knows how far apart tokens are (rotary), gates its layers (SwiGLU), has no biases",
             "知道词元间的距离（旋转位置），层内有门（SwiGLU），没有偏置",
+            formula="q, k turned by their places;  x ← x + W (silu(G norm x) · U norm x)",
+            theory="positions",
+            code="models.llama:Block",
+            proof="models/test_parity.py::test_our_folder_opens_in_transformers_with_the_same_logits",
             lr=1e-2,
         ),
     )
