@@ -65,15 +65,15 @@ def area_under_roc(
     falses, trues = _by_score(scores, true)
     value = float(_area(falses[None], trues[None])[0])
     counts = int(falses.sum()), int(trues.sum())
+    low: float | None
+    high: float | None
     if min(counts) < FEW or value in (0, 1):
         low, high = interval_of_few(value, *counts)
-        return Score("area under ROC", value, "", len(true), low, high, fixes=fixes or {})
-    groups = np.unique(scores, return_inverse=True)[1]
-    drawn = np.concatenate([*_resampled(groups, true, len(falses), resamples, seed)])
-    low = high = None
-    if len(drawn):
+    else:
+        groups = np.unique(scores, return_inverse=True)[1]
+        drawn = np.concatenate([*_resampled(groups, true, len(falses), resamples, seed)])
         tail = (1 - LEVEL) / 2
-        low, high = (float(end) for end in np.quantile(drawn, [tail, 1 - tail]))
+        low, high = np.quantile(drawn, [tail, 1 - tail]).tolist() if len(drawn) else (None, None)
     return Score("area under ROC", value, "", len(true), low, high, fixes=fixes or {})
 
 
