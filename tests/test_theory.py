@@ -74,7 +74,9 @@ def test_both_languages_say_the_same(name):
     english, chinese = read(name), read(name, ".zh")
     for language, page in (("", english), (".zh", chinese)):
         assert re.findall(r"^## (.*)", page, re.M) == SECTIONS[language]
-        cells = [row.count("|") for row in re.findall(r"^\|.*", section(name, language, 1), re.M)]
+        table = re.findall(r"^\|.*", section(name, language, 1), re.M)
+        assert {"": "| shape |", ".zh": "| 形状 |"}[language] in table[0]
+        cells = [row.count("|") for row in table]
         assert len(set(cells)) == 1, "a bar inside a cell parts it in two"
     assert f"[中文]({name}.zh.md)" in english and f"[English]({name}.md)" in chinese
     for part in (r"^\$\$\n.*?^\$\$", r"^```.*?^```", r"!\[.*?\]\((.*?)\)", r"\]\((?:\.\./)+.*?\)"):
@@ -120,6 +122,22 @@ def test_every_snippet_is_in_the_source(name):
         else:
             start, end = re.findall(r":(?:start-at|end-before): (.*)", options)
             assert start in source and end in source[source.index(start) :], f"{path}: {start}"
+
+
+@every_page
+def test_tests_that_prove_the_code_are_named_beside_it(name):
+    named = []
+    for language in SECTIONS:
+        parts = re.split(r"\[(tests/[\w/.]+)\]\((\S+?)\)", section(name, language, 3))[1:]
+        assert parts, f"{name}{language}: no link to a test of this code"
+        for label, link, after in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
+            assert link == f"../../{label}" and (THEORY / link).is_file(), link
+            tests = re.findall(r"`(test_\w+)`", after)
+            missing = set(tests) - objects(ast.parse((THEORY / link).read_text("utf-8")))
+            assert tests and not missing, f"{label} has no {missing or 'test that is named'}"
+            named.append((language, label, tests))
+    half = len(named) // 2
+    assert [row[1:] for row in named[:half]] == [row[1:] for row in named[half:]]
 
 
 def objects(tree: ast.AST, prefix: str = "") -> set[str]:

@@ -10,7 +10,7 @@ from html import escape
 from lingloom.trust.draw import ticks
 
 INK, FAINT, PAPER = "#1f2937", "#d1d5db", "#ffffff"
-COLOURS = ("#2563eb", "#d97706", "#059669", "#9333ea", "#dc2626")
+COLOURS = ("#2563eb", "#d97706", "#059669", "#9333ea", "#dc2626", "#0891b2", "#6b7280")
 Point = tuple[float, float]
 
 

@@ -16,7 +16,15 @@ from lingloom.train.adafactor import AdafactorSettings
 from lingloom.train.adam import AdamSettings
 from lingloom.train.descent import MomentumSettings, NesterovSettings, SGDSettings
 from lingloom.train.optim import OptimizerSettings, ParameterGroup
-from lingloom.train.schedule import CosineSettings, ExponentialSettings, InverseTimeSettings
+from lingloom.train.schedule import (
+    CosineSettings,
+    ExponentialSettings,
+    InverseSqrtSettings,
+    InverseTimeSettings,
+    LinearSettings,
+    StepSettings,
+    WSDSettings,
+)
 
 
 @picture
@@ -85,7 +93,11 @@ def schedules() -> Drawing:
     each = {
         "1/(1+bt)": InverseTimeSettings(warmup=50),
         "γ^(t/k)": ExponentialSettings(warmup=50, every=200),
+        "γ^⌊t/k⌋": StepSettings(warmup=50, gamma=0.5, every=250),
+        "√W/(W+t)": InverseSqrtSettings(warmup=50),
+        "1−p": LinearSettings(warmup=50),
         "cos": CosineSettings(warmup=50),
+        "WSD": WSDSettings(warmup=50, decay=200),
     }
     series = {n: [(t, s.factor(t, 1000)) for t in range(1000)] for n, s in each.items()}
     return curves(series, "τ", "s", y_range=(0, 1))
