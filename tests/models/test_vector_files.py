@@ -40,11 +40,44 @@ def test_files_of_gensim_and_glove_are_read(tmp_path):
     (tmp_path / "glove.txt").write_bytes(b". . . 1 2 3\r\nb -1 0.25 1e3 \n")
     words, vectors = read_vectors(tmp_path / "gensim.bin")
     assert words == ["a", "b"] and vectors.tolist() == [[10.0], [2.5]]
-    with pytest.raises(DataError, match=r"glove.txt:1: not a word and 5 numbers"):
+    words, vectors = read_vectors(tmp_path / "glove.txt")
+    assert words == [". . .", "b"] and vectors.tolist() == [[1, 2, 3], [-1, 0.25, 1000]]
+    (tmp_path / "glove.txt").write_bytes(b". . . 1 2 3\r\n")
+    with pytest.raises(DataError, match=r"glove.txt:1: not a word and 5 numbers, and line 1 has"):
         read_vectors(tmp_path / "glove.txt")
     (tmp_path / "glove.txt").write_bytes(b"a 1 2 3\r\n. . . -1 0.25 1e3 \n")
     words, vectors = read_vectors(tmp_path / "glove.txt")
     assert words == ["a", ". . ."] and vectors.tolist() == [[1, 2, 3], [-1, 0.25, 1000]]
+
+
+@pytest.mark.parametrize("header", ["4 2\n", ""])
+@pytest.mark.parametrize("word", [". . .", "at name@domain.com", "iphone 6", "web 2.0", "1 2/3"])
+def test_a_word_may_have_spaces_where_the_width_is_settled(tmp_path, header, word):
+    rows = f"{word} 0.35 -0.25\nthe 0.10 0.2000\n{word} 1.25 1e-05\nyou 0.25 0.50\n"
+    (tmp_path / "v.txt").write_text(header + rows)
+    words, vectors = read_vectors(tmp_path / "v.txt")
+    assert words == [word, "the", word, "you"]
+    np.testing.assert_allclose(vectors, [[0.35, -0.25], [0.1, 0.2], [1.25, 1e-5], [0.25, 0.5]])
+
+
+@pytest.mark.parametrize(
+    "rows, says",
+    [
+        ("the 0.1 0.2\nyou 0.1 0.2 0.3\n", ":2: 3 numbers behind 'you', but line 1 has 2; the"),
+        ("you 0.1 0.2 0.3\nthe 0.1 0.2\n", ":1: 3 numbers behind 'you', but line 2 has 2; the"),
+        ("2 2\nthe 0.1 0.2\nyou 0.1 0.2 0.3\n", ":3: 3 numbers behind 'you', but the first line"),
+        ("2 2\nthe 0.1 0.2 3e-5 0.5\nyou 1 2\n", ":2: 4 numbers behind 'the', but the first line"),
+        ("a 1 2\nb 1 2 3\n", ":2: 3 numbers behind 'b', but line 1 has 2"),
+        ("a 1 2\nb\n", ":2: not a word and 2 numbers, and line 1 has 2"),
+        ("a b 0.1 0.2\n" * 9 + "c 0.1 0.2 0.3\n", ":1: not a word and 3 numbers"),
+        ("a 0.1 0.2\n" * 20 + "b 0.1\n", ":21: not a word and 2 numbers, and line 1 has 2"),
+        ("a 0.1 0.2\n" * 20 + "b -.5 0.1 7.5\n", ":21: 3 numbers behind 'b', but line 1 has 2"),
+    ],
+)
+def test_rows_of_different_widths_are_refused(tmp_path, rows, says):
+    (tmp_path / "v.txt").write_text(rows)
+    with pytest.raises(DataError, match=f"v.txt{says}"):
+        read_vectors(tmp_path / "v.txt")
 
 
 def test_only_the_words_that_are_wanted_are_kept(tmp_path):

@@ -1,8 +1,13 @@
 """Word vectors in files: word2vec's text and binary formats, and GloVe's text, in and out.
 
 Text: a line `N C`, then a line `word v1 ... vC` for each word, single spaces between; GloVe leaves
-the first line out. Binary: the same first line, then for each word its bytes, a space, and C
-float32 little-endian, with or without a line break behind them. `.gz` files are compressed.
+the first line out, and C is then what the shortest of the first SETTLING lines has behind one word.
+A word may have spaces in it (`. . .`, `iphone 6`): the last C parts of a line are the vector, and
+what stands before them is the word. But where that ends with a number of as many decimals as some
+number of the vector, the line has more than C numbers, and is refused.
+
+Binary: the same first line, then for each word its bytes, a space, and C float32 little-endian,
+with or without a line break behind them. `.gz` files are compressed.
 
 Source of the formats: word2vec.c and distance.c of Mikolov et al. 2013; glove.c of Pennington et
 al. 2014.
@@ -12,9 +17,11 @@ Shapes: N words, C width.
 
 import gzip
 import os
+import re
 import zlib
 from collections.abc import Container, Generator, Iterator, Sequence
 from contextlib import closing
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO
 
@@ -35,6 +42,9 @@ DEFLATED = 1032
 """No byte of a gzip file stands for more bytes than this."""
 PIECE = 4096
 """Words written at once."""
+SETTLING = 10
+"""First lines that settle the width of a text that does not begin with it."""
+_NUMBER = re.compile(rb"[-+]?(?:\d+\.?(\d*)|\.(\d+))(e[-+]?\d+)?", re.IGNORECASE)
 
 
 def read_vectors(
@@ -191,41 +201,86 @@ def _word(path: Path, file: IO[bytes], index: int) -> str:
 
 
 def _text(path: Path, file: IO[bytes], room: int) -> Iterator[tuple[str, np.ndarray]]:
-    first = file.readline(LINE_BYTES)
+    lines = iter(lambda: file.readline(LINE_BYTES), b"")
+    first = next(lines, b"")
     header = _sizes(first)
     if header is None:
-        count, width, at = None, len(first.split()) - 1, 1
-        if width < 1:
+        some = [first, *islice(lines, SETTLING - 1)]
+        sizes = [len(line.split()) - 1 for line in some]
+        count, width, rows = None, min(sizes), enumerate(chain(some, lines), start=1)
+        by = f"line {sizes.index(width) + 1} has {width}"
+        if sizes[0] < 1:
             raise DataError(
                 f"{path}:1: neither 'WORDS WIDTH' nor a word and its numbers; give a file of word "
                 "vectors"
             )
-        yield _line(path, at, first, width)
+        if width < 1:
+            at, width = sizes.index(width) + 1, sizes[0]
+            raise _not_a_row(f"{path}:{at}", width, f"line 1 has {width}")
     else:
-        count, width, at = *header, 1
+        count, width, rows = *header, enumerate(lines, start=2)
+        by = f"the first line says {width}"
         _refuse_sizes(path, count, width, room, least_bytes=count * (2 * width + 1))
-    while line := file.readline(LINE_BYTES):
-        at += 1
-        yield _line(path, at, line, width)
-    if count is not None and at - 1 != count:
+    read = 0
+    for at, line in rows:
+        yield _line(f"{path}:{at}", line, width, by)
+        read += 1
+    if count is not None and read != count:
         raise DataError(
-            f"{path}: {at - 1} words, but its first line says {count}; it is cut short or put "
+            f"{path}: {read} words, but its first line says {count}; it is cut short or put "
             "together from several: copy it again"
         )
 
 
-def _line(path: Path, at: int, line: bytes, width: int) -> tuple[str, np.ndarray]:
-    """One row of text; what stands before its last `width` numbers is the word, spaces included."""
+def _line(place: str, line: bytes, width: int, by: str) -> tuple[str, np.ndarray]:
+    """One row of text; what stands before its last `width` numbers is the word, spaces included.
+
+    Args:
+        place: of the line, as an error names it.
+        line: its bytes.
+        width: numbers that it must have.
+        by: what settled that, as an error says it.
+    """
     word, *numbers = line.rstrip(b" \r\n").rsplit(b" ", width)
+    if b" " in word and (more := _numbers_too_many(word, numbers)):
+        shown = b" ".join(word.split(b" ")[:-more]).decode("utf-8", "replace")
+        raise DataError(
+            f"{place}: {width + more} numbers behind '{shown}', but {by}; the file is damaged or "
+            "put together from several: copy it again"
+        )
     try:
         if len(numbers) != width:
             raise ValueError
         return word.decode("utf-8", "replace"), np.array(numbers, dtype=np.float32)
     except ValueError:
-        raise DataError(
-            f"{path}:{at}: not a word and {width} numbers; the file is damaged or of another "
-            "format (binary files end in .bin)"
-        ) from None
+        raise _not_a_row(place, width, by) from None
+
+
+def _not_a_row(place: str, width: int, by: str) -> DataError:
+    return DataError(
+        f"{place}: not a word and {width} numbers, and {by}; the file is damaged or of another "
+        "format (binary files end in .bin)"
+    )
+
+
+def _numbers_too_many(word: bytes, numbers: Sequence[bytes]) -> int:
+    """How many numbers at the end of `word` are written as those of the vector are."""
+    least = min((_decimals(number) for number in numbers), default=0)
+    more = 0
+    for part in reversed(word.split(b" ")[1:]):
+        if _decimals(part) < max(least, 0):
+            break
+        more += 1
+    return more
+
+
+def _decimals(number: bytes) -> int:
+    """Digits behind the point; of a number with an exponent more than any other has, and -1 of
+    what is no number."""
+    found = _NUMBER.fullmatch(number)
+    if found is None:
+        return -1
+    return LINE_BYTES if found[3] else len(found[1] or found[2] or b"")
 
 
 def _sizes(line: bytes) -> tuple[int, int] | None:
