@@ -47,6 +47,7 @@ from .tasks.translate import Translation, translate
 from .text.document import Document
 from .tokens.labels import LabelSet, open_label_set
 from .tokens.open import open_tokenizer
+from .tokens.pixels import texts_of_images
 from .tokens.tokenizer import Tokenizer
 from .train.objectives.objective import objective_of
 from .train.objectives.span import SpanSettings
@@ -204,27 +205,49 @@ class Model:
     @overload
     def classify(self, text: Sequence[Text]) -> list[str]: ...
 
-    def classify(self, text: str | Sequence[Text], second: str | None = None) -> str | list[str]:
-        """What a text is, or each of several: its likeliest label.
+    @overload
+    def classify(self, text: np.ndarray) -> str | list[str]: ...
+
+    def classify(
+        self, text: str | Sequence[Text] | np.ndarray, second: str | None = None
+    ) -> str | list[str]:
+        """What a text or an image is, or each of several: its likeliest label.
 
         Args:
-            text: one text, or several; pairs, where labels are given to two texts together.
+            text: one text, or several; pairs, where labels are given to two texts together; of a
+                model that reads images, one (H, W) of pixels 0 to 255, or several (N, H, W).
             second: the other text of the one.
 
         Raises:
             RecipeError: the model was not taught what texts are.
             DataError: a text is empty; or it comes alone, or with another, where those that were
-                learnt from did not; or nothing says what the labels are.
-            ShapeError: a text does not fit the model's context.
+                learnt from did not; or nothing says what the labels are; or pixels are no numbers
+                from 0 to 255.
+            ShapeError: a text does not fit the model's context, or an image has another number of
+                pixels.
         """
+        if isinstance(text, np.ndarray) and text.ndim == 2:
+            return self.classified(text[None])[0].label
         if not isinstance(text, str):
             return [each.label for each in self.classified(text)]
         return self.classified([text if second is None else (text, second)])[0].label
 
-    def classified(self, texts: Sequence[Text]) -> list[Classified]:
-        """`classify`, with the probability of every label."""
+    def classified(self, texts: Sequence[Text] | np.ndarray) -> list[Classified]:
+        """`classify` of several, with the probability of every label."""
         self._need("classify")
+        if isinstance(texts, np.ndarray):
+            if not self.reads_images:
+                raise RecipeError(
+                    f"{self.folder}: this {self.model.settings.kind} reads texts, and no arrays of "
+                    "pixels; give a list of texts"
+                )
+            texts = texts_of_images(texts)
         return classify(self.model, self.tokenizer, self.labels, texts)
+
+    @property
+    def reads_images(self) -> bool:
+        """Whether what it tells apart are images."""
+        return self.task == "classify" and self.tokenizer.kind == "pixels"
 
     @property
     def labels(self) -> LabelSet:

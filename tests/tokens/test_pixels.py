@@ -28,6 +28,6 @@ def test_what_is_no_pixel_is_refused(text, odd):
     with pytest.raises(DataError) as error:
         PixelsSettings().train([]).encode(text)
     assert str(error.value) == (
-        f"{odd} is no pixel, and tokens.kind pixels reads images of idx files only; give an image, "
-        "or choose another tokens.kind"
+        f"{odd} is no pixel, and tokens.kind pixels reads images; give an idx file of them, from "
+        "Python an array, or choose another tokens.kind"
     )

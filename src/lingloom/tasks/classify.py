@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..errors import ShapeError
 from ..models.model import LabelModel
 from ..tokens.labels import LabelSet
 from ..tokens.tokenizer import Tokenizer
@@ -28,8 +29,11 @@ def classify(
 
     Raises:
         DataError: a text is empty; or it comes alone, or with another, where `labels` do not.
-        ShapeError: a text does not fit the model's context, and training did not cut such.
+        ShapeError: a text does not fit the model's context, and training did not cut such; or an
+            image has more pixels.
     """
+    if tokenizer.kind == "pixels":
+        _need_pixels(model, texts)
     found = []
     for at in range(0, len(texts), AT_ONCE):
         rows, left_out = rows_of_texts(model, tokenizer, texts[at : at + AT_ONCE], labels)
@@ -37,3 +41,14 @@ def classify(
             named = sorted(zip(labels.names, chances, strict=True), key=lambda each: -each[1])
             found.append(Classified(named[0][0], dict(named), beyond))
     return found
+
+
+def _need_pixels(model: LabelModel, images: Sequence[Told]) -> None:
+    """Refuse images larger than those that were learnt from; the model refuses smaller ones."""
+    context: int = model.settings.context
+    for image in images:
+        if len(image) > context:
+            raise ShapeError(
+                f"{len(image)} pixels are not the {context} of model.context; give images of the "
+                "size that was learnt from"
+            )

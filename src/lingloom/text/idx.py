@@ -101,6 +101,19 @@ def as_text(values: np.ndarray) -> str:
     return (values.astype("<u2") + PIXEL).tobytes().decode("utf-16-le")
 
 
+def shape_of(place: Place) -> tuple[int, ...] | None:
+    """(images, rows, columns) as a file begins with it, with colours behind where there are some;
+    None where it holds no images.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with place.opened() as file:
+        content = pieces(file, lambda reason: None)
+        found = _header(_Bytes(content, Source(place.name, FileReport(place.name), lambda _: None)))
+    return found if found and len(found) > 1 and 0 < prod(found[1:]) <= MOST_PIXELS else None
+
+
 def labels_beside(images: Place) -> Place | None:
     """The file of labels that belongs to a file of images by its name; None where there is none.
 

@@ -8,7 +8,7 @@ import tokenizers
 from tokenizers import decoders, models
 
 from ..errors import DataError
-from ..text.idx import PIXEL
+from ..text.idx import PIXEL, as_text
 from .library import LibraryTokenizer, with_end
 from .tokenizer import TokenizerSettings
 
@@ -56,7 +56,29 @@ class PixelsTokenizer(LibraryTokenizer):
         if values.size and int(values.max()) >= VALUES:
             odd = text[int(np.argmax(values >= VALUES))]
             raise DataError(
-                f"'{odd}' (U+{ord(odd):04X}) is no pixel, and tokens.kind pixels reads images of "
-                "idx files only; give an image, or choose another tokens.kind"
+                f"'{odd}' (U+{ord(odd):04X}) is no pixel, and tokens.kind pixels reads images; "
+                "give an idx file of them, from Python an array, or choose another tokens.kind"
             )
         return values
+
+
+def texts_of_images(images: np.ndarray) -> list[str]:
+    """Images as the tokenizer reads them.
+
+    Args:
+        images: (N, H, W) of whole numbers, 0 to 255, of any type.
+
+    Raises:
+        DataError: they have another shape, or hold something else.
+    """
+    if images.ndim != 3 or not images.size:
+        raise DataError(
+            f"images of shape {list(images.shape)}; give an array (H, W), or (N, H, W) of several"
+        )
+    numbers = images if images.dtype.kind in "biuf" else np.full(1, np.nan)
+    if not np.all((numbers >= 0) & (numbers < VALUES) & (numbers == np.floor(numbers))):
+        raise DataError(
+            f"images hold values that are no whole numbers from 0 to {VALUES - 1}; give pixels as "
+            f"they stand in the file, and shares of 1 times {VALUES - 1}, rounded"
+        )
+    return [as_text(image.ravel()) for image in images.astype(np.uint8)]

@@ -1,14 +1,15 @@
 """`lingloom ask MODEL "text" ["second text"]`: what the model has learnt is done to a text.
 
 A model that goes on from texts goes on from it, one that translates translates it: what a model
-can be asked follows from what it was trained for (`tasks/kinds.py`).
+can be asked follows from what it was trained for (`tasks/kinds.py`). One that tells images apart is
+asked about those of a file: `lingloom ask MODEL t10k-images-idx3-ubyte.gz at=7`.
 """
 
 import sys
 from importlib import import_module
 
 from ..errors import DataError
-from .asks.keys import AskSettings, need_one_text
+from .asks.keys import AskSettings, need_no_image, need_one_text
 from .console import read_words
 
 READ_TWO = ("answer", "classify")
@@ -23,6 +24,12 @@ def run(arguments: list[str]) -> int:
     from ..api import load
 
     model = load(words.names[0])
+    if model.reads_images:
+        from .asks.images import run as ask_of_images
+
+        ask_of_images(model, words)
+        return 0
+    need_no_image(words.overrides)
     text = words.names[1] if len(words.names) > 1 else _standard_input()
     if model.task not in READ_TWO:
         need_one_text(words)

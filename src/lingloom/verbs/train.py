@@ -1,9 +1,10 @@
 """`lingloom train RECIPE|RUN`: a new run, or go on with a stopped one."""
 
+import shlex
 from typing import Any
 
+from ..loading import load
 from ..recipe import Recipe
-from ..runs import RunFolder
 from .console import answer, read_words, story, tell_kernels
 from .follow import Follower, stopping
 
@@ -43,7 +44,7 @@ def carry_through(recipe_or_run: str, overrides: list[str], *, as_json: bool = F
     if as_json:
         answer({"run": str(folder.path), **folder.read_json("scores.json", {})})
     else:
-        first, second = EXAMPLES.get(_task(folder), ("TEXT", ""))
+        first, second = _example(load(Recipe, folder.recipe))
         other = f"      lingloom ask {folder.path} {second}" if second else ""
         story(f"next       lingloom ask {folder.path} {first}{other}")
         story(f"           lingloom prove {folder.path}        every promise, tried on this run")
@@ -52,12 +53,15 @@ def carry_through(recipe_or_run: str, overrides: list[str], *, as_json: bool = F
     return 0
 
 
-def _task(folder: RunFolder) -> str:
-    """What the run's model can be asked."""
-    from ..loading import load
+def _example(recipe: Recipe) -> tuple[str, str]:
+    """What the model of a run may be asked, in one language and in the other, or ''."""
     from ..tasks.kinds import TASKS
     from ..train.objectives.objective import objective_of
 
-    recipe = load(Recipe, folder.recipe)
     objective: Any = objective_of(recipe.model, recipe.train)  # type: ignore[arg-type]
-    return TASKS.get(objective.kind, "")
+    task = TASKS.get(objective.kind, "")
+    if recipe.tokens.kind == "pixels" and task == "classify":  # type: ignore[attr-defined]
+        return f"{shlex.quote(recipe.text.all_entries[0])} at=1", ""
+    if recipe.text.second_field and task == "classify":
+        return '"one text" "the other"', '"一段" "另一段"'
+    return EXAMPLES.get(task, ("TEXT", ""))

@@ -7,6 +7,7 @@ from .keys import need_no_decode, need_one_text, say_cut, second_text
 
 if TYPE_CHECKING:
     from ...api import Model
+    from ...tasks.classify import Classified
 
 SHOWN = 5
 """Labels told beside the likeliest."""
@@ -28,6 +29,11 @@ def run(model: "Model", text: str, words: Words) -> None:
         return
     print(found.label)
     say_cut(model, found.left_out, "tokens")
+    story(chances_text(found))
+
+
+def chances_text(found: "Classified") -> str:
+    """The likeliest labels with their probabilities."""
     some = list(found.chances.items())[: SHOWN + 1]
     more = ", ..." if len(found.chances) > len(some) else ""
-    story(", ".join(f"{label} {chance:.1%}" for label, chance in some) + more)
+    return ", ".join(f"{label} {chance:.1%}" for label, chance in some) + more

@@ -4,6 +4,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from pydantic import PositiveInt
+
 from ...errors import DataError, RecipeError
 from ...loading import COMMAND_LINE
 from ...models.decode import DecodeSettings
@@ -19,6 +21,33 @@ class AskSettings(Settings):
 
     decode: DecodeSettings = DecodeSettings()
     """How it is asked, where it writes; the run's recipe gives the defaults."""
+    at: PositiveInt | None = None
+    """Number of the image that is asked about, from 1, where the model reads images and the text is
+    an idx file of them; empty: the first few."""
+
+
+def only_at(overrides: Sequence[str]) -> int | None:
+    """The number of the image that is asked about.
+
+    Raises:
+        RecipeError: another key is given, or something that is no number.
+    """
+    from ...loading import load
+
+    need_no_decode([word for word in overrides if not word.startswith("at=")])
+    return load(AskSettings, {}, list(overrides)).at
+
+
+def need_no_image(overrides: Sequence[str]) -> None:
+    """Refuse to choose among images for a model that reads none.
+
+    Raises:
+        RecipeError: one is chosen.
+    """
+    if any(word.startswith("at=") for word in overrides):
+        raise RecipeError(
+            f"at ({COMMAND_LINE}): has no effect, this model reads no images; leave it out"
+        )
 
 
 def decode_of(model: "Model", overrides: Sequence[str]) -> DecodeSettings:
