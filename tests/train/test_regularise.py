@@ -7,7 +7,12 @@ import math
 import pytest
 import torch
 
-from lingloom.errors import DataError
+from lingloom.errors import DataError, RecipeError
+from lingloom.loading import load
+from lingloom.models.glove import GloVeSettings
+from lingloom.models.rnn import RNNSettings
+from lingloom.models.word2vec import Word2VecSettings
+from lingloom.recipe import Recipe
 from lingloom.train.optim import ParameterGroup
 from lingloom.train.regularise import (
     EarlyStopping,
@@ -213,3 +218,37 @@ def test_a_stopping_restored_before_any_best_has_not_forgotten_how_long_it_waite
     second.restore(json.loads(json.dumps(first.state(), allow_nan=False)))
     assert second.should_stop(2, math.nan)
     assert not second.should_stop(3, 9.0)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [GloVeSettings(vocab=9), Word2VecSettings(vocab=9), RNNSettings(vocab=9, width=4)],
+    ids=lambda settings: settings.kind,
+)
+def test_a_family_says_whether_any_of_its_weights_decay(settings):
+    model = settings.build()
+    assert settings.decays == any(model.decays(*each) for each in model.named_parameters())
+
+
+@pytest.mark.parametrize("kind", ["glove", "word2vec", "ngram"])
+@pytest.mark.parametrize("key", ["l1", "l2"])
+def test_penalties_on_weights_that_do_not_decay_are_refused(kind, key):
+    tree = {"text": {"read": "a.txt"}, "tokens": {"kind": "words"}, "model": {"kind": kind}}
+    load(Recipe, tree)
+    with pytest.raises(RecipeError) as error:
+        load(Recipe, tree, [f"train.regularise.{key}=0.1"])
+    assert (
+        f"train.regularise.{key}: 0.1 has no effect on model.kind {kind}, none of whose weights "
+        "decay; leave it out" in str(error.value)
+    )
+
+
+def test_patience_that_no_evaluation_can_try_is_refused():
+    tree = {"text": {"read": "a.txt"}, "train": {"regularise": {"patience": 2}}}
+    load(Recipe, tree)
+    with pytest.raises(RecipeError) as error:
+        load(Recipe, tree, ["train.eval_every=0"])
+    assert (
+        "regularise.patience=2 can stop nothing with eval_every=0, which evaluates only at the "
+        "end; set eval_every to the steps between evaluations, or patience=0" in str(error.value)
+    )

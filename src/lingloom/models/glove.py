@@ -19,6 +19,7 @@ class GloVeSettings(ModelSettings):
     """Vectors of words (Pennington et al. 2014)."""
 
     objectives: ClassVar[tuple[str, ...]] = ("co_occurrence",)
+    decays: ClassVar[bool] = False
     kind: Literal["glove"] = "glove"
     vocab: NonNegativeInt = Field(default=0, le=2**31)
     """Number of token ids; 0 takes the tokenizer's."""

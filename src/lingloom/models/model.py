@@ -236,6 +236,8 @@ class ModelSettings(Settings):
     """What the family can learn, by `objective.kind`; the first unless a recipe says otherwise."""
     carries: ClassVar[bool] = False
     """Whether the family can start a row from the state in which it left another."""
+    decays: ClassVar[bool] = True
+    """Whether any of the family's weights decay (`NeuralModel.decays`)."""
 
     @property
     def smooths(self) -> bool:

@@ -19,7 +19,7 @@ Shapes: B sequences, T tokens, V vocabulary, N order.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -36,6 +36,7 @@ from .model import ModelSettings
 
 
 class NGramSettings(ModelSettings):
+    decays: ClassVar[bool] = False
     kind: Literal["ngram"] = "ngram"
     order: int = Field(default=5, ge=1, le=8)
     """Longest n-gram; the model looks back order - 1 tokens, never over a document's start."""

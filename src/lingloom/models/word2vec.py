@@ -28,6 +28,7 @@ class Word2VecSettings(ModelSettings):
     """Vectors of words (Mikolov et al. 2013)."""
 
     objectives: ClassVar[tuple[str, ...]] = ("skip_gram", "cbow")
+    decays: ClassVar[bool] = False
     kind: Literal["word2vec"] = "word2vec"
     vocab: NonNegativeInt = Field(default=0, le=2**31)
     """Number of token ids; 0 takes the tokenizer's."""

@@ -122,6 +122,16 @@ class TrainSettings(Settings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _patience_has_evaluations(self) -> Self:
+        if self.regularise.patience and not self.eval_every:
+            raise ValueError(
+                f"regularise.patience={self.regularise.patience} can stop nothing with "
+                "eval_every=0, which evaluates only at the end; set eval_every to the steps "
+                "between evaluations, or patience=0"
+            )
+        return self
+
     def workers_here(self) -> int:
         """Workers on this machine's CPU, with the default resolved."""
         return min(self.batch, self.workers or min(MOST_WORKERS, torch.get_num_threads()))

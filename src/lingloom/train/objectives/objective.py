@@ -79,7 +79,8 @@ class ObjectiveSettings(Settings):
         """Refuse what would change nothing.
 
         Raises:
-            RecipeError: `train` asks for label smoothing or a packing that this does not have.
+            RecipeError: `train` asks for label smoothing or a packing that this does not have, or
+                for penalties on weights that none of `model` are.
         """
         kind, smoothing = self.kind, train.regularise.label_smoothing  # type: ignore[attr-defined]
         if smoothing and not self.smooths:
@@ -93,6 +94,12 @@ class ObjectiveSettings(Settings):
                 f"single labels, and model.kind {model.kind} learns whole paths; leave it out, "  # type: ignore[attr-defined]
                 "or set model.chain=false"
             )
+        for key in ("l1", "l2"):
+            if (penalty := getattr(train.regularise, key)) and not model.decays:
+                raise RecipeError(
+                    f"train.regularise.{key}: {penalty:g} has no effect on model.kind "
+                    f"{model.kind}, none of whose weights decay; leave it out"  # type: ignore[attr-defined]
+                )
         if train.packing not in self.packings:
             raise RecipeError(
                 f"train.packing: '{train.packing}' has no effect on objective {kind}, which reads "
