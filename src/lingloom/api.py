@@ -335,9 +335,10 @@ class Model:
         return perplexity(self.model, _documents(texts), self.tokenizer, settings).scores
 
     def export(self, folder: str | Path) -> None:
-        """Write a Hugging Face folder that transformers opens as it is; or an ARPA file, where the
-        model is an n-gram and `folder` ends in .arpa or .arpa.gz; or the vectors of its tokens,
-        where `folder` ends in .txt, .vec or .bin (see `models/vector_files.py`).
+        """Write a Hugging Face folder that transformers opens as it is (but for a chain of labels,
+        see `models/layout/bert.py`); or an ARPA file, where the model is an n-gram and `folder`
+        ends in .arpa or .arpa.gz; or the vectors of its tokens, where `folder` ends in .txt, .vec
+        or .bin (see `models/vector_files.py`).
 
         Raises:
             RunError: the folder cannot be written, or holds something other than a model.

@@ -133,6 +133,45 @@ def test_what_is_saved_and_loaded_is_the_same(head, tmp_path):
     assert torch.equal(ours.hidden(passages()), again.hidden(passages()))
 
 
+@torch.no_grad()
+def test_a_chain_stands_beside_what_transformers_opens(tmp_path):
+    """Its encoder and its scores are theirs; the three tensors of the chain have no place there."""
+    ours = lively(settings(head="tag", chain=True, constraint="bio"))
+    save_model(ours, tmp_path)
+    theirs, report = transformers.BertForTokenClassification.from_pretrained(
+        tmp_path, output_loading_info=True
+    )
+    assert set(report["unexpected_keys"]) == {"chain.follow", "chain.first", "chain.last"}
+    assert not report["missing_keys"] and not report["mismatched_keys"]
+    same_answers(ours, theirs.eval())
+    again, batch = load_model(tmp_path), passages()
+    assert again.settings == ours.settings
+    stored, own = again.state_dict(), ours.state_dict()
+    assert stored.keys() == own.keys()
+    assert all(torch.equal(stored[name], own[name]) for name in own)
+    scores = ours.label_scores(ours.hidden(batch), batch)
+    assert torch.equal(ours.best_tags(scores, batch.seen), again.best_tags(scores, batch.seen))
+
+
+def test_a_chain_that_was_lost_on_the_way_is_told(tmp_path):
+    """As transformers leaves it out of what it saves."""
+    save_model(lively(settings(head="tag", chain=True)), tmp_path)
+    theirs = transformers.BertForTokenClassification.from_pretrained(tmp_path)
+    theirs.save_pretrained(tmp_path / "theirs")
+    with pytest.raises(DataError, match=r"tensor 'chain\.follow' is missing from the weights"):
+        load_model(tmp_path / "theirs")
+
+
+@pytest.mark.parametrize("head", LABELLED)
+@pytest.mark.parametrize("names", [[], ["LABEL_0", "LABEL_1", "LABEL_2"]], ids=["none", "theirs"])
+def test_labels_without_names_stay_without(head, names, tmp_path):
+    ours = lively(settings(head=head).model_copy(update={"label_names": names}))
+    save_model(ours, tmp_path)
+    assert load_model(tmp_path).settings == ours.settings
+    config = json.loads((tmp_path / "config.json").read_text("utf-8"))
+    assert config["id2label"] == {str(i): f"LABEL_{i}" for i in range(3)}
+
+
 def test_the_layer_above_an_answer_has_its_published_name(tmp_path):
     from safetensors.torch import load_file
 
@@ -236,16 +275,24 @@ def test_dropping_happens_only_while_training():
     assert not torch.allclose(model.masked_logits(batch), model.masked_logits(batch))
 
 
+@every_head
 @torch.no_grad()
-def test_operations_are_counted_as_torch_counts_them():
-    model = lively(settings(context=20, head="none"))
-    batch = passages(20, padded=0)
+def test_operations_are_counted_as_torch_counts_them(head):
+    model, batch = lively(settings(context=20, head=head)), passages(20, padded=0)
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        model.hidden(batch)
-    blocks = model.flops_per_token(20)
-    assert blocks * 40 == pytest.approx(counter.get_total_flops(), rel=0.02)
-    with_head = lively(settings(context=20)).flops_per_token(20)
-    assert with_head - blocks == pytest.approx(0.15 * (2 * 27**2 + 2 * 27 * 37))
+        hidden = model.hidden(batch)
+        if model.classifier is not None:
+            model.label_scores(hidden, batch)
+        elif model.ends is not None:
+            model.span_scores(hidden, batch)
+        elif model.follows is not None:
+            model.next_sentence_logits(hidden)
+        elif model.pooler is not None:
+            model.pooled(hidden)
+    masked = 0.15 * (2 * 27**2 + 2 * 27 * 37) if model.masked is not None else 0
+    assert model.flops_per_token(20) - masked == pytest.approx(
+        counter.get_total_flops() / 40, rel=1e-6
+    )
 
 
 @torch.no_grad()

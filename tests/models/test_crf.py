@@ -5,12 +5,9 @@ from itertools import product
 import pytest
 import torch
 
-from lingloom.errors import RecipeError
 from lingloom.models.crf import CRFSettings
 from lingloom.models.linear_chain import LinearChain, allowed_in_bio, words_among
 from lingloom.tokens.batch import IGNORE, Passages
-from lingloom.train.objectives.tag import TagSettings
-from lingloom.train.settings import RegulariseSettings, TrainSettings
 
 L = 3
 SIZES = [4, 1, 3]
@@ -178,18 +175,3 @@ def test_backward_layers_read_from_the_last_token():
     seen = torch.tensor([[True] * 3 + [False]] * 2)
     ahead, back = model.hidden(Passages(ids, seen)).chunk(2, dim=2)
     torch.testing.assert_close(ahead[0, :3], back[1, :3].flip(0))
-
-
-def test_what_paths_cannot_do_is_refused():
-    scores, targets = torch.zeros(1, 2, 3), torch.zeros(1, 2, dtype=torch.int64)
-    smoothed = TrainSettings(regularise=RegulariseSettings(label_smoothing=0.1))
-    with pytest.raises(
-        RecipeError, match=r"label_smoothing: 0.1 spreads the probability of single"
-    ):
-        TagSettings().need_effect(CRFSettings(vocab=9, labels=3), smoothed)
-    TagSettings().need_effect(CRFSettings(vocab=9, labels=3, chain=False), smoothed)
-    model = CRFSettings(vocab=9, labels=3, constraint="bio").build()
-    with pytest.raises(RecipeError, match=r"label_names: 0 names of 3 labels, and constraint bio"):
-        model.best_tags(scores, targets == 0)
-    with pytest.raises(ValueError, match="constraint bio is about labels that follow each other"):
-        CRFSettings(chain=False, constraint="bio")

@@ -20,9 +20,11 @@ from ..errors import ShapeError
 from ..tokens.batch import Passages
 from ..tokens.tokenizer import Tokenizer, signs
 from .attention import look
+from .chained import ChainedModel, Constraint, check_chain, check_names
 from .dropout import Dropout
 from .layers import check_length
-from .model import LabelModel, ModelSettings, need_labels, need_vocab
+from .linear_chain import LinearChain
+from .model import ModelSettings, need_labels, need_vocab
 from .start import start_from
 
 EPS = 1e-12
@@ -74,7 +76,11 @@ class BertSettings(ModelSettings):
     labels: NonNegativeInt = 0
     """Number of labels; 0 takes those of the data. For classify and tag."""
     label_names: list[str] = []
-    """What the labels are called; empty takes the names of the data."""
+    """What the labels are called; empty takes the names of the data. `constraint` goes by them."""
+    chain: bool = False
+    """Whether labels are told together (CRF) or each by itself. For tag."""
+    constraint: Constraint = "none"
+    """bio: give I-x behind B-x or I-x only; it changes what is answered, not what is learnt."""
     start_from: str = ""
     """A run, or the folder of a model, whose weights training begins with; heads that it lacks
     begin with random ones. Empty: all weights are random."""
@@ -111,6 +117,17 @@ class BertSettings(ModelSettings):
                 f"labels {self.labels} has no effect on head={self.head}, which tells none; leave "
                 "it out, or set head=classify or head=tag"
             )
+        check_names(self.labels, self.label_names)
+        return self
+
+    @model_validator(mode="after")
+    def _chain_has_an_effect(self) -> Self:
+        if self.chain and self.head != "tag":
+            raise ValueError(
+                f"chain is about the labels of words, and head={self.head} tells none; leave it "
+                "out, or set head=tag"
+            )
+        check_chain(self.chain, self.constraint)
         return self
 
     @property
@@ -122,6 +139,10 @@ class BertSettings(ModelSettings):
     def reads_pairs(self) -> bool:
         return self.parts > 1
 
+    @property
+    def smooths(self) -> bool:
+        return not self.chain
+
     def learns(self) -> tuple[str, ...]:
         return (_LEARNS[self.head],) if self.head in _LEARNS else ()
 
@@ -130,7 +151,8 @@ class BertSettings(ModelSettings):
         return (begin,), (end,)
 
     def shape(self) -> str:
-        return f"{self.layers} layers, {self.heads} heads, width {self.width}"
+        above = ", CRF" if self.chain else ""
+        return f"{self.layers} layers, {self.heads} heads, width {self.width}{above}"
 
     def build(self) -> "Bert":
         need_vocab(self.vocab)
@@ -193,7 +215,7 @@ class MaskedHead(nn.Module):
         return self.norm(F.gelu(self.dense(x)))
 
 
-class Bert(LabelModel):
+class Bert(ChainedModel):
     """A stack of blocks above learned embeddings, and a head."""
 
     def __init__(self, settings: BertSettings):
@@ -214,6 +236,7 @@ class Bert(LabelModel):
         self.classifier = nn.Linear(width, labels) if head in ("classify", "tag") else None
         self.ends = nn.Linear(width, 2) if head == "span" else None
         self._draw_weights()
+        self.chain = LinearChain(labels) if settings.chain else None  # begins with zeros
 
     def _draw_weights(self) -> None:
         """Matrices from N(0, 0.02), biases 0, gains 1 (BERT paper, appendix A.2)."""
@@ -293,16 +316,25 @@ class Bert(LabelModel):
     def flops_per_token(self, context: int) -> float:
         """Floating-point operations of one token's forward pass in a row of `context` places.
 
-        layers * (8*width^2 + 4*width*ff_width + 4*context*width), and at MASKED_FRAC of the places
-        the head that tells hidden tokens, 2*width^2 + 2*width*vocab.
+        layers * (8*width^2 + 4*width*ff_width + 4*context*width); at MASKED_FRAC of the places the
+        head that tells hidden tokens, 2*width^2 + 2*width*vocab; two for each weight of what stands
+        above every place, and of what stands above the first of a row alone.
         """
         s = self.settings
         block = 8 * s.width**2 + 4 * s.width * s.inside + 4 * context * s.width
-        head = 2 * s.width**2 + 2 * s.width * s.vocab if self.masked is not None else 0
-        return float(s.layers * block + MASKED_FRAC * head)
+        masked = 2 * s.width**2 + 2 * s.width * s.vocab if self.masked is not None else 0
+        every, first = [self.ends], [self.pooler, self.follows]
+        (every if self.pooler is None else first).append(self.classifier)
+        above = _weights(every) + _weights(first) / context
+        chain = 0.0 if self.chain is None else self.chain.flops_per_word()
+        return s.layers * block + MASKED_FRAC * masked + 2.0 * above + chain
 
     def decays(self, name: str, parameter: nn.Parameter) -> bool:
         return parameter.ndim >= 2 and name not in ("positions", "parts")
+
+
+def _weights(parts: Sequence[nn.Linear | None]) -> int:
+    return sum(part.weight.numel() for part in parts if part is not None)
 
 
 def _need(part: _Part | None, head: str) -> _Part:

@@ -15,12 +15,12 @@ from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..errors import RecipeError
-from ..tokens.batch import IGNORE, Passages
+from ..tokens.batch import Passages
+from .chained import ChainedModel, Constraint, check_chain, check_names
 from .dropout import Dropout
 from .layers import check_length
-from .linear_chain import LinearChain, allowed_in_bio, words_among
-from .model import LabelModel, ModelSettings, need_labels, need_vocab, without_gone_keys
+from .linear_chain import LinearChain
+from .model import ModelSettings, need_labels, need_vocab, without_gone_keys
 from .recurrent import LSTM
 
 
@@ -48,18 +48,15 @@ class CRFSettings(ModelSettings):
     """Share of the word vectors' and of each layer's values dropped while training."""
     chain: bool = True
     """Whether labels are told together (CRF) or each by itself."""
-    constraint: Literal["none", "bio"] = "none"
+    constraint: Constraint = "none"
     """bio: give I-x behind B-x or I-x only; it changes what is answered, not what is learnt."""
 
     _earlier_keys = model_validator(mode="before")(without_gone_keys)
 
     @model_validator(mode="after")
-    def _all_options_have_an_effect(self) -> Self:
-        if self.constraint != "none" and not self.chain:
-            raise ValueError(
-                f"constraint {self.constraint} is about labels that follow each other; set "
-                "chain=true, or leave constraint out"
-            )
+    def _labels_fit(self) -> Self:
+        check_chain(self.chain, self.constraint)
+        check_names(self.labels, self.label_names)
         return self
 
     @property
@@ -76,7 +73,7 @@ class CRFSettings(ModelSettings):
         return CRF(self)
 
 
-class CRF(LabelModel):
+class CRF(ChainedModel):
     """Word vectors, LSTMs in both directions, and a chain of labels."""
 
     def __init__(self, settings: CRFSettings):
@@ -118,45 +115,14 @@ class CRF(LabelModel):
     def label_scores(self, hidden: Tensor, rows: Passages) -> Tensor:
         return F.linear(hidden, self.out.weight, self.out.bias).float()
 
-    def tag_nats(self, scores: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
-        if self.chain is None:
-            return super().tag_nats(scores, targets, label_smoothing)
-        words = words_among(targets != IGNORE)
-        return self.chain.nats(words.of(scores), words.of(targets), words.there).sum()
-
-    def tag_chances(self, scores: Tensor, words: Tensor) -> Tensor:
-        if self.chain is None:
-            return super().tag_chances(scores, words)
-        packed = words_among(words)
-        found = self.chain.chances(packed.of(scores), packed.there, self._allowed(scores.device))
-        return packed.back(found)
-
-    def best_tags(self, scores: Tensor, words: Tensor) -> Tensor:
-        if self.chain is None:
-            return super().best_tags(scores, words)
-        packed = words_among(words)
-        found = self.chain.best(packed.of(scores), packed.there, self._allowed(scores.device))
-        return packed.back(found)
-
-    def _allowed(self, device: torch.device) -> Tensor | None:
-        if self.settings.constraint == "none":
-            return None
-        if len(self.settings.label_names) != self.settings.labels:
-            raise RecipeError(
-                f"model.label_names: {len(self.settings.label_names)} names of "
-                f"{self.settings.labels} labels, and constraint bio goes by them; name all, or set "
-                "constraint=none"
-            )
-        return allowed_in_bio(self.settings.label_names).to(device)
-
     def flops_per_token(self, context: int) -> float:
         """Two per weight of the LSTMs and the layer above, and of the chain's steps."""
         weights = sum(
             lstm.weight_ih.numel() + lstm.weight_hh.numel()  # type: ignore[operator, union-attr]
             for lstm in [*self.forwards, *self.backwards]
         )
-        chain = 0 if self.chain is None else self.chain.follow.numel()
-        return 2.0 * (weights + self.out.weight.numel() + chain)
+        chain = 0.0 if self.chain is None else self.chain.flops_per_word()
+        return 2.0 * (weights + self.out.weight.numel()) + chain
 
 
 def _lstm(inputs: int, width: int) -> LSTM:

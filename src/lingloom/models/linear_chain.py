@@ -138,6 +138,10 @@ class LinearChain(nn.Module):
             (found,) = torch.autograd.grad(total, given)
         return found
 
+    def flops_per_word(self) -> float:
+        """Of a step of the forward algorithm."""
+        return 2.0 * self.follow.numel()
+
     def _parts(self, allowed: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         first, follow = self.first.float(), self.follow.float()
         if allowed is not None:

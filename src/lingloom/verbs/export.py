@@ -27,6 +27,10 @@ def run(arguments: list[str]) -> int:
         if named.startswith("Lingloom"):
             story(f"{target}: written; lingloom alone knows models of this kind")
             return 0
-        story(f"{target}: written; transformers opens it as it is:")
+        chained = config.get("lingloom", {}).get("chain", False)
+        what = "the encoder and each word's scores" if chained else "it as it is"
+        story(f"{target}: written; transformers opens {what}:")
         story(f'  {named}.from_pretrained("{target}")')
+        if chained:
+            story("it leaves out the chain of labels (chain.*), with which lingloom alone answers")
     return 0

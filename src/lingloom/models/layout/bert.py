@@ -1,4 +1,8 @@
-"""BERT as transformers writes it: the plain BertModel, and one class for each head above it."""
+"""BERT as transformers writes it: the plain BertModel, and one class for each head above it.
+
+Transformers has no place for a chain of labels: its tensors, chain.*, stand beside the others under
+our own names. It opens the rest, tells that it leaves these out, and scores each word by itself.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -46,6 +50,10 @@ def _pieces(s: BertSettings) -> Iterator[Piece]:
         yield from _linear("follows", "cls.seq_relationship", C, 2)
     if s.head in ("classify", "tag"):
         yield from _linear("classifier", "classifier", C, s.labels)
+    if s.chain:
+        yield Piece("chain.follow", {"chain.follow": (s.labels, s.labels)})
+        yield Piece("chain.first", {"chain.first": (s.labels,)})
+        yield Piece("chain.last", {"chain.last": (s.labels,)})
     if s.head == "span":
         yield from _linear("ends", "qa_outputs", C, 2)
 
@@ -66,6 +74,11 @@ def _config(s: BertSettings) -> dict[str, Any]:
         "id2label": {str(i): name for i, name in enumerate(names)},
         "label2id": {name: i for i, name in enumerate(names)},
     }
+    ours: dict[str, Any] = {"head": s.head}
+    if s.labels and not s.label_names:
+        ours["label_names"] = []
+    if s.chain:
+        ours |= {"chain": True, "constraint": s.constraint}
     return {
         "architectures": [_CLASSES[s.head]],
         "max_position_embeddings": s.context,
@@ -80,7 +93,7 @@ def _config(s: BertSettings) -> dict[str, Any]:
         "attention_probs_dropout_prob": s.dropout,
         "tie_word_embeddings": True,
         "pad_token_id": None,  # else transformers keeps the token of that id from learning
-        "lingloom": {"head": s.head},
+        "lingloom": ours,
         **(labels if s.labels else {}),
     }
 
@@ -124,6 +137,6 @@ BERT = Family(
     settings=_settings,
     # of a file with more above the blocks than its class uses, the rest is left, as by transformers
     ignored=r"embeddings\.position_ids|cls\..*|pooler\..*",
-    bare=r"cls\.|classifier\.|qa_outputs\.",
+    bare=r"cls\.|classifier\.|qa_outputs\.|chain\.",
     older={"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"},
 )

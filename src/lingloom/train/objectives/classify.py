@@ -13,7 +13,10 @@ from torch.nn import functional as F
 from ...models.model import LabelModel, ModelSettings
 from ...tokens.batch import Passages
 from ..settings import TrainSettings
-from .labelled import LabelledSettings
+from .labelled import LabelledSettings, known_labels
+
+_NOTHING = torch.iinfo(torch.int64).min
+"""What torch is to leave out: every text has a label, and -100, its own choice, is none."""
 
 
 class ClassifySettings(LabelledSettings):
@@ -28,9 +31,14 @@ class ClassifySettings(LabelledSettings):
     ) -> tuple[Tensor, int]:
         assert rows.labels is not None
         scores = model.label_scores(model.hidden(rows), rows)  # (B, L)
-        nats = F.cross_entropy(
-            scores, rows.labels, reduction="sum", label_smoothing=label_smoothing
-        )
+        with known_labels(rows.labels, model, "rows.labels"):
+            nats = F.cross_entropy(
+                scores,
+                rows.labels,
+                ignore_index=_NOTHING,
+                reduction="sum",
+                label_smoothing=label_smoothing,
+            )
         return nats, len(rows.labels)
 
     def pretended(

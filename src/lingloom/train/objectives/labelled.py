@@ -1,10 +1,14 @@
 """What the objectives share whose rows are texts, read in both directions, of which something is
 told: a label, the labels of the words, where an answer stands."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import ClassVar
 
-from ...models.model import ModelSettings
+from torch import Tensor
+
+from ...errors import DataError
+from ...models.model import LabelModel, ModelSettings
 from ...tokens.batch import Passages
 from ...tokens.by_length import ByLength
 from ...tokens.labelled import Labelled
@@ -48,3 +52,33 @@ class LabelledSettings(TellingSettings):
         context: int = model.context  # type: ignore[attr-defined]
         signs = model.signs(reading.tokenizer)
         return Labelled(reading, context, batch, seed, cut=self.cut, signs=signs)
+
+
+@contextmanager
+def known_labels(
+    labels: Tensor, model: LabelModel, where: str, *, skipped: Sequence[int] = ()
+) -> Iterator[None]:
+    """Around what scores `labels`: where torch says that some index is out of bounds, say which
+    label is none of the model's. Those of our own files were checked when they were written, so no
+    step spends time on it.
+
+    Args:
+        labels: int64, of any shape.
+        model: that learns them.
+        where: what holds them, for the message.
+        skipped: numbers that stand for no label.
+
+    Raises:
+        DataError: a label is none of the model's.
+    """
+    try:
+        yield
+    except (IndexError, RuntimeError):
+        count: int = model.settings.labels
+        wrong = set(labels.flatten().tolist()).difference(range(count), skipped)
+        if not wrong:
+            raise
+        raise DataError(
+            f"{where}: label {min(wrong)} is none of the {count} that the model tells apart, "
+            f"numbered 0 to {count - 1}; correct it, or build a model of more labels (model.labels)"
+        ) from None

@@ -12,7 +12,7 @@ from torch import Tensor
 from ...models.model import LabelModel, ModelSettings
 from ...tokens.batch import IGNORE, Passages
 from ..settings import TrainSettings
-from .labelled import LabelledSettings
+from .labelled import LabelledSettings, known_labels
 
 
 class TagSettings(LabelledSettings):
@@ -27,7 +27,8 @@ class TagSettings(LabelledSettings):
         assert rows.targets is not None
         scores = model.label_scores(model.hidden(rows), rows)  # (B, T, L)
         count = int((rows.targets != IGNORE).sum())
-        return model.tag_nats(scores, rows.targets, label_smoothing), count
+        with known_labels(rows.targets, model, "rows.targets", skipped=[IGNORE]):
+            return model.tag_nats(scores, rows.targets, label_smoothing), count
 
     def pretended(
         self, model: ModelSettings, train: TrainSettings, rows: int, context: int
