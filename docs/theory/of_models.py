@@ -6,6 +6,7 @@ import torch
 from draw import COLOURS, INK, Drawing, bars, curves, grid, picture
 
 from lingloom.models.activations import gelu, swiglu
+from lingloom.models.distances import bucket
 from lingloom.models.recurrent import GRU, LSTM, Cell, ElmanTanh
 from lingloom.models.rmsnorm import RMSNorm
 from lingloom.models.seq2seq import Attention, Memory
@@ -91,6 +92,35 @@ def positions() -> Drawing:
     rows = [str(t) if t % 8 == 0 else "" for t in range(48)]
     columns = [str(i) if i % 4 == 0 else "" for i in range(32)]
     return grid(waves, rows, columns, numbers=False, cell=(17, 7))
+
+
+@picture
+def relative_positions() -> Drawing:
+    away = torch.arange(160)
+    series = {}
+    for name, both in (("32", False), ("16 + 16", True)):
+        kinds = bucket(-away, both_sides=both, buckets=32, furthest=128).tolist()
+        series[name] = list(enumerate(kinds))
+    return curves(series, "d", "κ")
+
+
+@picture
+def grouped_query() -> Drawing:
+    sheet = Drawing(560, 200)
+    for head in range(4):
+        x, shared = 95 + 123 * head, head // 2
+        sheet.box((x, 50), (90, 40), f"Q{head}", stroke=COLOURS[shared])
+        sheet.arrow((x, 70), (157 + 246 * shared, 130), COLOURS[shared])
+    for shared in range(2):
+        sheet.box((157 + 246 * shared, 150), (150, 40), f"K{shared}, V{shared}")
+    return sheet
+
+
+@picture
+def sampling() -> Drawing:
+    z = torch.tensor([2.0, 1.0, 0.0, -1.0])
+    series = {f"τ = {t:g}": torch.softmax(z / t, 0).tolist() for t in (0.5, 1.0, 2.0)}
+    return bars(series, ["z = 2", "1", "0", "−1"], "p")
 
 
 @picture

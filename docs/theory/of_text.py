@@ -3,11 +3,13 @@
 import math
 
 import numpy as np
-from draw import Drawing, bars, curves, picture
+from draw import COLOURS, Drawing, bars, curves, picture
 
 from lingloom.measure.ranking import roc_curve
+from lingloom.measure.score import Tally, ratio
 from lingloom.models.ngram import NGramSettings
 from lingloom.text.minhash import candidate_probability
+from lingloom.tokens.windows import _kept
 from lingloom.train.objectives.co_occurrence import CoOccurrenceSettings
 
 
@@ -32,6 +34,61 @@ def word2vec() -> Drawing:
     falls = [(s, math.log1p(math.exp(-s))) for s in scores]
     rises = [(s, math.log1p(math.exp(s))) for s in scores]
     return curves({"−ln σ(s)": falls, "−ln σ(−s)": rises}, "s", "nats")
+
+
+@picture
+def hierarchical_softmax() -> Drawing:
+    sheet = Drawing(460, 270)
+    root, inner = (200, 45), (290, 130)
+    leaves = {"a": (110, 130), "b": (210, 225), "c": (370, 225)}
+    for (x, y), (u, v), sign in (
+        (root, leaves["a"], "−1"),
+        (root, inner, "1"),
+        (inner, leaves["b"], "−1"),
+        (inner, leaves["c"], "1"),
+    ):
+        colour = COLOURS[0] if sign == "1" else COLOURS[1]
+        sheet.arrow((x, y + 18), (u, v - 18), colour)
+        sheet.text(((x + u) / 2 + (16 if u > x else -16), (y + v) / 2), sign, 12)
+    sheet.box(root, (60, 36), "u₂")
+    sheet.box(inner, (60, 36), "u₁")
+    for (name, place), count in zip(leaves.items(), (4, 2, 1), strict=True):
+        sheet.box(place, (70, 36), f"{name}: {count}")
+    return sheet
+
+
+@picture
+def cbow() -> Drawing:
+    counts = np.geomspace(1, 10**6, 121)
+    series = {}
+    for sample in (1e-3, 1e-4, 1e-5):
+        rest = 10**7 - counts.sum()  # of all other words
+        kept = _kept(np.append(counts, rest), sample)[:-1] / 2.0**64
+        series[f"s = {sample:g}"] = [
+            (math.log10(c / 10**7), float(k)) for c, k in zip(counts, kept, strict=True)
+        ]
+    return curves(series, "log₁₀ f", "P", y_range=(0, 1.05))
+
+
+@picture
+def bootstrap() -> Drawing:
+    draws = np.random.default_rng(0)
+    values = draws.normal(2, 0.5, 1024)
+    ends: dict[str, list[tuple[float, float]]] = {"θ": [], "2.5%": [], "97.5%": []}
+    for power in range(2, 11):
+        n = 2**power
+        score = ratio(Tally([""] * n, values[:n], np.ones(n)), "", "")
+        assert score.low is not None and score.high is not None
+        for name, end in zip(ends, (score.value, score.low, score.high), strict=True):
+            ends[name].append((power, end))
+    return curves(ends, "log₂ n", "", dots=True)
+
+
+@picture
+def f1() -> Drawing:
+    recalls = [i / 100 for i in range(101)]
+    series = {f"P = {p}": [(r, 2 * p * r / (p + r)) for r in recalls] for p in (1.0, 0.6, 0.3)}
+    return curves(series, "R", "F₁", y_range=(0, 1))
 
 
 @picture

@@ -13,9 +13,12 @@ from lingloom.tokens.masked import Hider, Shares
 from lingloom.tokens.spans import Noise, hide
 from lingloom.tokens.tokenizer import MASK
 from lingloom.train.adafactor import AdafactorSettings
+from lingloom.train.adagrad import AdaGradSettings
 from lingloom.train.adam import AdamSettings
 from lingloom.train.descent import MomentumSettings, NesterovSettings, SGDSettings
+from lingloom.train.muon import orthogonal
 from lingloom.train.optim import OptimizerSettings, ParameterGroup
+from lingloom.train.regularise import WeightAverage, add_penalties
 from lingloom.train.schedule import (
     CosineSettings,
     ExponentialSettings,
@@ -89,12 +92,73 @@ def adafactor() -> Drawing:
 
 
 @picture
+def adagrad() -> Drawing:
+    series = {}
+    for every in (1, 20):
+        w, g, points = torch.zeros(1), torch.zeros(1), []
+        optimizer = AdaGradSettings().build([ParameterGroup("all", w, g, False, [("w", w.shape)])])
+        for step in range(200):
+            g.fill_(float(step % every == 0))
+            optimizer.update(step, 1.0)
+            points.append((step, optimizer.state["all.squares"].item() ** -0.5))
+        series[f"1/{every}"] = points
+    return curves(series, "t", "η / √s", y_range=(0, 1))
+
+
+@picture
+def muon() -> Drawing:
+    places = [i / 200 for i in range(1, 201)]
+    series = {}
+    for rounds in (1, 3, 5):
+        # the other of two singular values makes the length of both 1, as a matrix of norm 1 has
+        pairs = torch.tensor([[x, (1 - x * x) ** 0.5] for x in places])
+        lengths = orthogonal(torch.diag_embed(pairs), rounds)[:, 0, 0].tolist()
+        series[str(rounds)] = list(zip(places, lengths, strict=True))
+    return curves(series, "x", "", y_range=(0, 1.3))
+
+
+@picture
+def penalties() -> Drawing:
+    series = {}
+    for name, start, l1, l2 in (
+        ("L1, 1", 1.0, 0.1, 0.0),
+        ("L2, 1", 1.0, 0.0, 0.3),
+        ("L1, 0.4", 0.4, 0.1, 0.0),
+        ("L2, 0.4", 0.4, 0.0, 0.3),
+    ):
+        w, g, points = torch.tensor([start]), torch.zeros(1), []
+        groups = [ParameterGroup("all", w, g, True, [("w", w.shape)])]
+        for step in range(101):
+            points.append((float(step), w.item()))
+            g.zero_()
+            add_penalties(groups, l1=l1, l2=l2)
+            w -= 0.15 * g
+        series[name] = points
+    return curves(series, "t", "w", y_range=(0, 1))
+
+
+@picture
+def averaging() -> Drawing:
+    draws = torch.Generator().manual_seed(0)
+    w = torch.zeros(1)
+    groups = [ParameterGroup("all", w, w.clone(), True, [("w", w.shape)])]
+    averages = {decay: WeightAverage(groups, decay) for decay in (0.0, 0.9, 0.98)}
+    series: dict[str, list[tuple[float, float]]] = {f"β = {decay:g}": [] for decay in averages}
+    for step in range(200):
+        w -= 0.1 * (w + torch.randn(1, generator=draws))
+        for decay, average in averages.items():
+            average.update()
+            series[f"β = {decay:g}"].append((step, average.state["all.average"].item()))
+    return curves(series, "n", "w")
+
+
+@picture
 def schedules() -> Drawing:
     each = {
-        "1/(1+bt)": InverseTimeSettings(warmup=50),
-        "γ^(t/k)": ExponentialSettings(warmup=50, every=200),
-        "γ^⌊t/k⌋": StepSettings(warmup=50, gamma=0.5, every=250),
-        "√W/(W+t)": InverseSqrtSettings(warmup=50),
+        "1/t": InverseTimeSettings(warmup=50),
+        "γᵗ": ExponentialSettings(warmup=50, every=200),
+        "γ⌊⌋": StepSettings(warmup=50, gamma=0.5, every=250),
+        "√": InverseSqrtSettings(warmup=50),
         "1−p": LinearSettings(warmup=50),
         "cos": CosineSettings(warmup=50),
         "WSD": WSDSettings(warmup=50, decay=200),

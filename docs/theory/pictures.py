@@ -58,10 +58,16 @@ def index() -> Drawing:
             "models": ["Models", "n-grams, word2vec, GloVe", "RNN, LSTM, GRU, CRF"]
             + ["attention, positions, norms", "TextCNN, GELU, SwiGLU", "Transformer"],
             "loss": ["Loss", "cross-entropy", "label smoothing"],
-            "training": ["Training", "back-propagation", "SGD, Adam, Adafactor"]
-            + ["schedules", "dropout, DropConnect"],
-            "writing": ["Writing", "beam search"],
-            "measuring": ["Measuring", "perplexity, bits per byte", "BLEU", "ROC, AUC"],
+            "training": ["Training", "back-propagation", "SGD, AdaGrad, Adam, Muon"]
+            + ["schedules, averaging", "dropout, penalties"],
+            "writing": ["Writing", "beam search", "sampling"],
+            "measuring": [
+                "Measuring",
+                "perplexity, bits per byte",
+                "BLEU, F1",
+                "ROC, AUC",
+                "intervals",
+            ],
         }
     )
 
@@ -74,10 +80,10 @@ def index_zh() -> Drawing:
             "models": ["模型", "n 元语法、word2vec、GloVe", "RNN、LSTM、GRU、CRF"]
             + ["注意力、位置、归一化", "TextCNN、GELU、SwiGLU", "Transformer"],
             "loss": ["损失", "交叉熵", "标签平滑"],
-            "training": ["训练", "反向传播", "SGD、Adam、Adafactor"]
-            + ["学习率衰减", "Dropout、DropConnect"],
-            "writing": ["写出来", "集束搜索"],
-            "measuring": ["度量", "困惑度、每字节比特数", "BLEU", "ROC、AUC"],
+            "training": ["训练", "反向传播", "SGD、AdaGrad、Adam、Muon"]
+            + ["学习率衰减、权重平均", "Dropout、惩罚项"],
+            "writing": ["写出来", "集束搜索", "采样"],
+            "measuring": ["度量", "困惑度、每字节比特数", "BLEU、F1", "ROC、AUC", "置信区间"],
         }
     )
 
