@@ -13,7 +13,8 @@ to its end, interpreter, imports and whatever is compiled included.
 --mark gpu: the best loss that nanoGPT reports for its GPU settings (6 layers, 6 heads, width 384,
 context 256, batch 64, 5,000 steps), 1.4697, and recipes/shakespeare_large.yaml. nanoGPT's 5,000
 steps are some 2.5e15 operations, hours on the processors that this is for, so a few are timed, and
-its whole time is reckoned from their median; its loss is the published one.
+its whole time is reckoned from their median, without its own evaluations; its loss is the published
+one.
 
 Split as in nanoGPT: the first 90% of the characters to learn from, the last 10% to judge by. The
 loss that decides is measured afterwards, the same way for all finished models: all windows of 64 or
@@ -139,7 +140,7 @@ def _reckoned(python: str, peer: Path, mark: Mark) -> dict[str, float]:
     """What nanoGPT's steps would take, from a few of them; its loss as published."""
     told = _train(python, peer, mark)
     steps = [float(ms) / 1000 for ms in re.findall(r"iter \d+: .*?time ([\d.]+)ms", told)]
-    parameters = float(re.findall(r"number of parameters: ([\d.]+)M", told)[0]) * 1e6
+    parameters = float(re.findall(r"number of parameters: ([\d.]+)M", told)[0]) * 1e6  # rounded
     step = statistics.median(steps[1:])
     return {"peer_s": step * mark.steps, "peer_says": step, "peer_loss": mark.loss,
             "peer_parameters": round(parameters)}  # fmt: skip

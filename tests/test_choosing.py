@@ -1,6 +1,7 @@
 """Where weights are chosen by held-out text, other held-out text is scored."""
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -104,6 +105,10 @@ def three_parts(folder):
     """Words of a recipe with files of its own for each split; two rows of `held` come again."""
     rows = (folder / "mails.tsv").read_text().splitlines(keepends=True)
     parts = {"learnt": rows[:200] + rows[280:281], "watched": rows[200:250], "held": rows[250:]}
+    wrong = {"ham": "spam", "spam": "ham"}
+    for i in range(0, 50, 2):
+        label, text = parts["watched"][i].split("\t")
+        parts["watched"][i] = f"{wrong[label]}\t{text}"
     parts["watched"].append(rows[290])
     for name, part in parts.items():
         (folder / f"{name}.tsv").write_text("".join(part))
@@ -116,7 +121,8 @@ def test_named_text_is_looked_at_while_training_and_all_that_is_held_out_is_scor
     folder, three_parts, steps
 ):
     out = RunFolder(folder / f"three-{len(steps)}")
-    lingloom.run(folder / "mails.yaml", *steps, *three_parts, f"out={out.path}")
+    exact = "train.precision=fp32"
+    lingloom.run(folder / "mails.yaml", *steps, *three_parts, exact, f"out={out.path}")
     data = open_data(out)
     assert data.figures["kept"] == {"heldout": 50, "validation": 50, "train": 200}
     assert data.figures["dropped"] == {"duplicate": 2}
@@ -125,12 +131,18 @@ def test_named_text_is_looked_at_while_training_and_all_that_is_held_out_is_scor
     assert watched == {f"{folder}/watched.tsv"}
     scores = out.read_json("scores.json")["scores"]["textcnn"]
     assert {s["n"] for s in scores if s["name"] == "accuracy"} == {50}
-    # the curve is of the watched text
+    # the curve is of the watched text, in which half of the labels are wrong
     recipe, model = load(Recipe, out.recipe), lingloom.load(out.path).model
-    found = judge_of(recipe).heldout_loss(data, model, recipe)(model)["loss"]
+
+    def loss_on(split, shards) -> float:
+        labels = {"train": data.labels["train"], "heldout": data.labels[split]}
+        alone = replace(data, heldout=shards, validation=None, labels=labels)
+        return judge_of(recipe).heldout_loss(alone, model, recipe)(model)["loss"]
+
     curve = [r["evaluation"]["loss"] for r in out.read_log() if "evaluation" in r]
     last = min(curve) if steps is CHOOSES else curve[-1]
-    assert found == pytest.approx(last, rel=0.02)
+    assert loss_on("validation", data.validation) == pytest.approx(last, rel=1e-5)
+    assert loss_on("heldout", data.heldout) != pytest.approx(last, rel=1e-3)
 
 
 def test_the_plan_of_named_text_counts_it_and_says_what_it_is_for(folder, three_parts):
@@ -143,7 +155,8 @@ def test_the_plan_of_named_text_counts_it_and_says_what_it_is_for(folder, three_
     figures = figures_of(settings)
     size = {part: (folder / f"{part}.tsv").stat().st_size for part in ("learnt", "watched", "held")}
     assert figures.train_bytes == size["learnt"]
-    assert figures.heldout_bytes == size["watched"] + size["held"]
+    assert (figures.watched_bytes, figures.heldout_bytes) == (size["watched"], size["held"])
+    assert figures.bytes_read() == sum(size.values())
 
 
 def test_text_that_chooses_and_is_scored_is_refused(folder, three_parts):
@@ -152,11 +165,40 @@ def test_text_that_chooses_and_is_scored_is_refused(folder, three_parts):
         lingloom.run(folder / "mails.yaml", *STEPS, *both)
 
 
+def test_what_is_looked_at_is_not_trained_on_and_wrong_names_are_told_by_their_key(
+    folder, three_parts
+):
+    def refused(*words: str) -> str:
+        with pytest.raises(RecipeError) as refusal:
+            lingloom.estimate(folder / "mails.yaml", *STEPS, *words, f"out={folder}/refused")
+        return str(refusal.value)
+
+    only = refused(f"text.read={folder}/watched.tsv", f"text.validation={folder}/watched.tsv")
+    assert "stands in text.heldout or text.validation too, so that nothing is left" in only
+    assert refused("text.validation=gone.tsv").startswith(
+        "text.validation: no such file 'gone.tsv'"
+    )
+    assert refused("text.heldout=gone.tsv").startswith("text.heldout: no such file 'gone.tsv'")
+    counting = ["model={kind: ngram}", "text.label_field=", "text.field=2"]
+    assert "an n-gram model counts once" in refused(*three_parts, *counting)
+    both = f"text.read=[{folder}/learnt.tsv,{folder}/watched.tsv]"
+    figures = figures_of(load(Recipe, folder / "mails.yaml", [*three_parts, both]))
+    assert figures.train_bytes == (folder / "learnt.tsv").stat().st_size
+
+
+def test_a_corpus_is_no_text_to_look_at(folder, three_parts):
+    assert main(["clean", str(folder / "clean.yaml"), f"out={folder}/whole"]) == 0
+    with pytest.raises(RecipeError, match="is a cleaned corpus with splits of its own"):
+        lingloom.estimate(folder / "mails.yaml", *three_parts, f"text.validation={folder}/whole")
+    words = ["clean", str(folder / "clean.yaml"), f"text.validation={folder}/texts.txt"]
+    assert main([*words, f"out={folder}/no"]) == 2
+
+
 def test_text_that_chooses_of_which_nothing_is_kept_is_refused(folder, three_parts):
     (folder / "again.tsv").write_bytes((folder / "held.tsv").read_bytes())
     words = [*three_parts, f"text.validation={folder}/again.tsv", f"out={folder}/again"]
     with pytest.raises(
-        DataError, match=r"text.validation: nothing of '.*again.tsv' is kept; dropp"
+        DataError, match=r"text.validation: '.*again.tsv': no document of it is kept; it holds"
     ):
         lingloom.run(folder / "mails.yaml", *STEPS, *words)
 

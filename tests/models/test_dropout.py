@@ -40,7 +40,7 @@ def test_the_generator_gives_its_published_numbers(counter, key, answer):
 
 
 def test_eight_places_take_the_answer_of_one_counter():
-    drawn = module._drawn(Draw(0, 0, 0), 256).view(4, 64)[:, :2]  # lane 0 of the first tile
+    drawn = module._drawn(Draw(0, 0, 0), 0, 256).view(4, 64)[:, :2]  # lane 0 of the first tile
     words = [int(word, 16) for word in PUBLISHED[0][2].split()]
     assert drawn.tolist() == [[word & 0xFFFF, word >> 16] for word in words]
 
@@ -163,3 +163,39 @@ def test_attention_to_all_places_drops_by_the_threads_key(dtype):
 
     assert torch.equal(answer(), answer())
     assert not torch.equal(answer(), look(q, k, v, None))
+
+
+@pytest.mark.parametrize("keep", [1024, 2], ids=["kept", "computed-again"])
+@pytest.mark.parametrize("masked", [False, True])
+def test_the_gradients_of_attention_with_dropout_are_those_of_its_values(keep, masked, monkeypatch):
+    """By differences in float64: several blocks, heads that share keys, one that is cut short."""
+    monkeypatch.setattr("lingloom.models.attention.BLOCK", 3)
+    monkeypatch.setattr("lingloom.models.attention.KEEP", keep)
+    torch.manual_seed(0)
+    parts = [torch.randn(2, heads, 7, 3).double().requires_grad_() for heads in (4, 2, 2)]
+    mask = torch.full((7, 7), -torch.inf).double().triu(1)
+    mask[5, :2] = -torch.inf
+
+    def answer(*parts: torch.Tensor) -> torch.Tensor:
+        with drawing_from("attention"):
+            return attend(*parts, mask if masked else None, 0.4)
+
+    assert torch.autograd.gradcheck(answer, parts)
+
+
+def test_the_gradients_of_looking_with_dropout_are_those_of_its_values():
+    torch.manual_seed(0)
+    parts = [torch.randn(2, 2, length, 3).double().requires_grad_() for length in (4, 5, 5)]
+
+    def answer(*parts: torch.Tensor) -> torch.Tensor:
+        with drawing_from("look"):
+            return look(*parts, None, 0.4)
+
+    assert torch.autograd.gradcheck(answer, parts)
+
+
+def test_a_gradient_of_the_gradient_is_refused_and_not_left_out():
+    x = torch.ones(10, requires_grad=True)
+    (slope,) = torch.autograd.grad((dropout(x, 0.5) ** 3).sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError):
+        torch.autograd.grad(slope.sum(), x)

@@ -46,9 +46,11 @@ def test_a_pile_of_files_is_counted(pile):
 
 
 def test_letters_are_counted_by_script(tmp_path):
-    (tmp_path / "a.txt").write_text("Tea, чай, τσάι; 茶お茶 ＴＥＡ 1 ①", "utf-8")
+    (tmp_path / "a.txt").write_text("Tea, чай, τσάι; 茶お茶 ＴＥＡ 1 ① 人々 スーパー ℝ ʹ", "utf-8")
     found = look(LookSettings(text=TextSettings(read=str(tmp_path), unit="line")))
-    assert found.scripts == {"Latin": 6, "Cyrillic": 3, "Greek": 4, "Han": 2, "Hiragana": 1}
+    assert found.scripts == {
+        "Latin": 7, "Cyrillic": 3, "Greek": 4, "Han": 4, "Hiragana": 1, "Katakana": 4
+    }  # fmt: skip
 
 
 def test_near_duplicates_are_counted_apart_from_equal_ones(tmp_path):

@@ -1,11 +1,10 @@
 """Dropout: numbers set to zero by chance while training, the others scaled up.
 
-What is dropped follows from a key, the number of the call under that key, and the place of
-each number, by a generator that is a function of a counter (Salmon et al. 2011). Each thread has a
-key of its own, so models that train side by side draw what one alone would have drawn; and the
-backward pass draws again instead of keeping a mask. On one core the kernel takes a fifth to a third
-of torch's time, forward and backward. Under the compiler and on other devices torch draws, from its
-own generator.
+What is dropped follows from a key, the number of the call under that key, and the place of each
+number, by a generator that is a function of a counter (Salmon et al. 2011). Each thread has a key
+of its own, so a micro-batch draws the same whichever model computes it, and the backward pass draws
+again instead of keeping a mask. On one core the kernel takes a fifth to a third of torch's time,
+forward and backward. Under the compiler and on other devices torch draws, from its own generator.
 
 Source: Srivastava et al. 2014 (Dropout: A Simple Way to Prevent Neural Networks from Overfitting),
 section 4, with the kept numbers scaled while training (section 10) instead of afterwards.
@@ -21,6 +20,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from ..native.kernels import kernels
@@ -30,6 +30,8 @@ _STEPS = 65_536
 """Chances are whole multiples of 1/65536: 16 bits are drawn for each number."""
 _LANES = 32
 _LOW = 0xFFFFFFFF
+_PIECE = 1 << 16
+"""Numbers that the twin draws for at once: bounds its memory to some 5 MB."""
 
 
 class Draw(NamedTuple):
@@ -88,13 +90,18 @@ def drop(x: Tensor, draw: Draw, out: Tensor | None = None) -> Tensor:
         draw: which places, counted through x as it lies row after row.
         out: like x and in one piece; takes the result, and may be x. None: a new tensor.
     """
+    assert out is None or out.is_contiguous()
     if type(x).__name__ == "FakeTensor":  # without numbers: the plan counts memory
         return torch.empty_like(x, memory_format=torch.contiguous_format) if out is None else out
     x = x.contiguous()
     y = torch.empty_like(x) if out is None else out
     if (library := _library()) is None or x.dtype not in _NAMES:
-        scales = torch.where(_drawn(draw, x.numel()) < draw.least, 0.0, draw.scale)
-        return y.copy_(x * scales.view_as(x))
+        for start in range(0, x.numel(), _PIECE):
+            part = slice(start, start + _PIECE)
+            there = x.view(-1)[part]
+            dropped = _drawn(draw, start, len(there)) < draw.least
+            y.view(-1)[part] = there * torch.where(dropped, 0.0, draw.scale)
+        return y
     function = getattr(library, f"lingloom_dropout_{_NAMES[x.dtype]}")
     function(x.data_ptr(), y.data_ptr(), x.numel(), *draw, draw.scale)
     return y
@@ -128,14 +135,16 @@ class _Dropout(torch.autograd.Function):
         return drop(x, draw)
 
     @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
         return drop(grads[0], ctx.draw), None
 
 
-def _drawn(draw: Draw, count: int) -> Tensor:
-    """The 16 bits drawn for each of `count` places, (count,) int64: the kernel's twin."""
+def _drawn(draw: Draw, start: int, count: int) -> Tensor:
+    """The 16 bits drawn for each of `count` places from `start` on, a multiple of 256, (count,)
+    int64: the kernel's twin."""
     blocks = -(-count // (8 * _LANES)) * _LANES
-    number = torch.arange(blocks)
+    number = torch.arange(blocks) + start // 8
     zero = torch.zeros_like(number)
     words = _philox([number & _LOW, number >> 32, zero + draw.call, zero], draw.key)
     tiles = torch.stack([word.view(-1, _LANES) for word in words], 1)  # (tiles, 4, LANES)

@@ -42,12 +42,12 @@ void lingloom_rows_clear(float *table, const int64_t *rows, int64_t k, int64_t w
 
 enum { LANES = 16 };
 
-INLINE float squares_of(const float *row, int64_t width) {
-    float lanes[LANES] = {0}, sum = 0;
+INLINE double squares_of(const float *row, int64_t width) {
+    double lanes[LANES] = {0}, sum = 0;
     int64_t j = 0;
     for (; j + LANES <= width; j += LANES)
-        for (int l = 0; l < LANES; l++) lanes[l] += row[j + l] * row[j + l];
-    for (; j < width; j++) sum += row[j] * row[j];
+        for (int l = 0; l < LANES; l++) lanes[l] += (double)row[j + l] * (double)row[j + l];
+    for (; j < width; j++) sum += (double)row[j] * (double)row[j];
     for (int l = 0; l < LANES; l++) sum += lanes[l];
     return sum;
 }
@@ -56,7 +56,7 @@ INLINE float squares_of(const float *row, int64_t width) {
 CLONES double lingloom_rows_squares(const float *table, const int64_t *rows, int64_t k,
                                     int64_t width) {
     double sum = 0;
-    for (int64_t i = 0; i < k; i++) sum += (double)squares_of(table + rows[i] * width, width);
+    for (int64_t i = 0; i < k; i++) sum += squares_of(table + rows[i] * width, width);
     return sum;
 }
 
@@ -66,7 +66,7 @@ CLONES void lingloom_rows_adagrad(float *w, const float *grad, float *squares, c
     for (int64_t i = 0; i < k; i++) {
         const float *restrict g = grad + rows[i] * width;
         float *restrict to = w + rows[i] * width;
-        float seen = squares[rows[i]] += squares_of(g, width) / (float)width;
+        float seen = squares[rows[i]] += (float)(squares_of(g, width) / (double)width);
         float step = -lr / (sqrtf(seen) + eps);
         for (int64_t j = 0; j < width; j++) to[j] += step * g[j];
     }

@@ -13,8 +13,9 @@ from ..plan.plan import Limits, Plan, make_plan
 from ..recipe import Recipe
 from ..runs import RunFolder
 from ..text.corpus.opened import corpus_of
-from ..text.estimate import text_bytes
-from ..text.read import TextSettings, can_be_read_again, documents
+from ..text.estimate import bytes_of_splits, text_bytes
+from ..text.read import can_be_read_again, documents
+from ..text.split import VALIDATION
 from ..text.stopwords import listed_stopwords
 from ..tokens.extra import ExtendedTokenizer, with_extra
 from ..tokens.open import StoredSettings, open_tokenizer
@@ -70,6 +71,11 @@ def need_ready(recipe: Recipe) -> None:
         stored = open_tokenizer(tokens.folder)
         base = stored.base if isinstance(stored, ExtendedTokenizer) else stored
         need_all_words(tokens, objective_of(model, recipe.train), base)
+    if recipe.text.validation_entries and model.kind == "ngram":
+        raise RecipeError(
+            "text.validation: an n-gram model counts once, and nothing is looked at meanwhile; "
+            "leave it out, or name it in text.heldout"
+        )
     if recipe.train.embed_from and model.kind == "ngram":
         raise RecipeError(
             "train.embed_from: an n-gram model counts and has no vectors to begin with; leave it "
@@ -105,21 +111,20 @@ def figures_of(recipe: Recipe) -> TextFigures:
     if recipe.text.dedup:  # up to half of what is read may be dropped
         per = rates.bytes_per_token
         rates = replace(rates, bytes_per_token=Band(per.value, per.low, 2 * per.high))
-    corpus = corpus_of(recipe.text)
+    corpus, watched = corpus_of(recipe.text), 0.0
     if corpus is not None:
         parts = corpus_parts(corpus, chooses=chooses(recipe))
-        learnt, held = (float(corpus.kept_bytes(parts[split])) for split in SPLITS)
+        sizes = {split: float(corpus.kept_bytes(part)) for split, part in parts.items()}
+        learnt, held, watched = (sizes.get(split, 0.0) for split in (*SPLITS, VALIDATION))
     else:
-        text = recipe.text
-        size, held, watched = (
-            text_bytes(TextSettings(read=each, format=text.format)) if each else 0.0
-            for each in (text.read, text.heldout, text.validation)
-        )
+        text, sizes = recipe.text, bytes_of_splits(recipe.text)
+        learnt, held, watched = (sizes[split] for split in (*SPLITS, VALIDATION))
         if not text.heldout_entries:
-            held = size * text.heldout_frac
-            size -= held
-        learnt, held = size, held + watched
-    return TextFigures(learnt, held, eval_tokens=EVALUATION_TOKENS, rates=rates)
+            held = learnt * text.heldout_frac
+            learnt -= held
+    return TextFigures(
+        learnt, held, watched_bytes=watched, eval_tokens=EVALUATION_TOKENS, rates=rates
+    )
 
 
 def _usual_row(recipe: Recipe, figures: TextFigures) -> int:

@@ -41,7 +41,7 @@ def report_data(run: RunFolder, recipe: Recipe, data: Data) -> ReportData:
             for who, each in scores.get("scores", {}).items()
         },
         difference=Score.from_json(difference) if difference else None,
-        curve=_curve(log, recipe),
+        curve=_curve(log, recipe, data.watched),
         plan=[PlanRow(**row) for row in run.read_json("outcome.json", [])],
         data=_data(run, data),
         samples=[Sample(**s) for s in run.read_json("samples.json", [])],
@@ -72,12 +72,13 @@ def _model(
     )
 
 
-def _curve(log: list[dict[str, Any]], recipe: Recipe) -> Curve:
+def _curve(log: list[dict[str, Any]], recipe: Recipe, split: str) -> Curve:
     model: Any = recipe.model
     return Curve(
         unit=objective_of(model, recipe.train).unit,
         train=[(r["step"], r["loss"]) for r in log if r["loss"] is not None],
-        heldout=[(r["step"], r["evaluation"]["loss"]) for r in log if "evaluation" in r],
+        watched=[(r["step"], r["evaluation"]["loss"]) for r in log if "evaluation" in r],
+        split=split,
         lr=[(r["step"], r["lr"]) for r in log if r["lr"] is not None],
     )
 

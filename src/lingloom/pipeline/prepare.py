@@ -269,20 +269,22 @@ def _read(recipe: Recipe, run: RunFolder, spool: Path) -> Generator[Event, None,
 def _require_each_split(recipe: Recipe, stats: TextStats) -> None:
     kept, text = stats.kept, recipe.text
     heldout, own = kept["heldout"] + kept[VALIDATION], bool(text.validation_entries)
-    if own and not kept[VALIDATION]:
-        raise DataError(
-            f"text.validation: nothing of {listed(text.validation_entries)} is kept; {DROPPED} in "
-            "the run's data folder says why of each document"
-        )
+    named = {"heldout": text.heldout_entries, VALIDATION: text.validation_entries}
+    for split, entries in named.items():
+        if entries and not (kept[split] or (split == "heldout" and not own and heldout)):
+            raise DataError(
+                f"text.{split}: {listed(entries)}: no document of it is kept; it holds none, or "
+                f"{DROPPED} in the run's data folder says why of each"
+            )
     for split, count, remedy in (
         ("train", kept["train"], "lower"),
         ("heldout", kept["heldout"] if own else heldout, "raise"),
     ):
         if not count:
+            share = f"{remedy} text.heldout_frac (now {text.heldout_frac:g}) or read more text"
             raise DataError(
-                f"text: all {kept.total()} documents fell to the other split than "
-                f"'{split}'; {remedy} text.heldout_frac (now {text.heldout_frac:g}) or read "
-                "more text"
+                f"text: of {kept.total()} documents none fell to split '{split}'; "
+                + ("read more text" if text.heldout_entries else share)
             )
     if chooses(recipe) and not (kept[VALIDATION] and kept["heldout"]):
         raise DataError(

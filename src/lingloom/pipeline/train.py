@@ -281,6 +281,7 @@ def _learn(
             "steps": settings.steps,
             "step_tokens": batches.at(0).tokens,
             "unit": objective.unit,
+            "watched": data.watched.replace("heldout", "held-out"),
         },
     )
     records = loop.train(

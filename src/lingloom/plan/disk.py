@@ -22,9 +22,9 @@ def text_terms(text: TextFigures, vocab: int) -> list[Term]:
     if text.ready:
         return []
     id_bytes = 2 if vocab <= 1 << 16 else 4
-    size = text.train_bytes + text.heldout_bytes
+    size, tokens = text.bytes_read(), text.tokens() + text.heldout() + text.watched()
     return [
-        Term("shards", (text.tokens() + text.heldout()).times(id_bytes)),
+        Term("shards", tokens.times(id_bytes)),
         Term("documents set by", Band(1.05 * size, size, 1.2 * size)),
     ]
 

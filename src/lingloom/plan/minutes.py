@@ -86,11 +86,15 @@ class TextFigures:
     train_bytes: float
     """UTF-8 bytes to learn from."""
     heldout_bytes: float = 0.0
+    """To be scored on."""
     train_tokens: float | None = None
     """None: from bytes, by `rates.bytes_per_token`."""
     heldout_tokens: float | None = None
+    watched_bytes: float = 0.0
+    """To be looked at while training, where that is other text than what is scored."""
+    watched_tokens: float | None = None
     eval_tokens: float | None = None
-    """Most tokens of each evaluation while training; None: all that are held out."""
+    """Most tokens of each evaluation while training; None: all that there are."""
     rates: Rates = TYPICAL_RATES
     ready: bool = False
     """Whether the shards are written already."""
@@ -102,6 +106,14 @@ class TextFigures:
     def heldout(self) -> Band:
         """To be scored on."""
         return _tokens(self.heldout_tokens, self.heldout_bytes, self.rates)
+
+    def watched(self) -> Band:
+        """To be looked at while training, where that is other text than what is scored."""
+        return _tokens(self.watched_tokens, self.watched_bytes, self.rates)
+
+    def bytes_read(self) -> float:
+        """All of it."""
+        return self.train_bytes + self.heldout_bytes + self.watched_bytes
 
 
 def _tokens(counted: float | None, text_bytes: float, rates: Rates) -> Band:
@@ -146,7 +158,8 @@ def learning_terms(
     evaluations = _times(train.steps, train.eval_every)
     scored = text.heldout()
     most = float("inf") if text.eval_tokens is None else text.eval_tokens
-    each = Band(*(min(most, count) for count in (scored.value, scored.low, scored.high)))
+    watched = text.watched() if text.watched().high else scored
+    each = Band(*(min(most, count) for count in (watched.value, watched.low, watched.high)))
     saves = _times(train.steps, train.checkpoint.every)
     patience, least = train.regularise.patience, 1.0
     if patience and train.eval_every:  # it may stop as soon as so many evaluations bring nothing
@@ -170,7 +183,7 @@ def text_terms(text: TextFigures) -> list[Term]:
     """Reading, training the tokenizer, writing shards."""
     if text.ready:
         return []
-    size = text.train_bytes + text.heldout_bytes
+    size = text.bytes_read()
     usual, low, high = CLEAN_BYTES_PER_S
     return [
         Term("reading and cleaning", Band(size / usual, size / usual / high, size / usual / low)),

@@ -1,14 +1,13 @@
 """How much text `text.read` names, from file sizes alone: nothing is read."""
 
 import sysconfig
-from collections.abc import Iterator
 from pathlib import Path
 
 from .corpus.opened import corpus_of
 from .idx import kind_of
 from .installed import COLLECTIONS
-from .places import PACKED, Place, places
-from .read import TextSettings
+from .places import PACKED, Place
+from .read import TextSettings, places_of_splits
 
 UNPACKED = 3.5
 """Bytes of text in a byte of gzip or zstd."""
@@ -27,15 +26,16 @@ def text_bytes(settings: TextSettings) -> float:
     corpus = corpus_of(settings)
     if corpus is not None:
         return float(corpus.kept_bytes("train") + corpus.kept_bytes("validation"))
+    return sum(bytes_of_splits(settings).values())
+
+
+def bytes_of_splits(settings: TextSettings) -> dict[str, float]:
+    """`text_bytes` of the files of each split; what text.heldout_frac holds out is in 'train'."""
     by_suffix = settings.format == "auto"
-    return sum(size for entry in settings.all_entries for size in _sizes(entry, by_suffix))
-
-
-def _sizes(entry: str, by_suffix: bool) -> Iterator[float]:
-    if entry in COLLECTIONS:
-        yield place_bytes(Place(entry, None))
-        return
-    yield from (place_bytes(place, by_suffix) for place in places(entry))
+    return {
+        split: sum(place_bytes(place, by_suffix) for place in found)
+        for split, found in places_of_splits(settings).items()
+    }
 
 
 def place_bytes(place: Place, by_suffix: bool = True) -> float:

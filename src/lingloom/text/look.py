@@ -30,8 +30,8 @@ _LEAST_BYTES = 1 << 16
 _LANGUAGE_TEXTS = 2000
 _PERSONAL: tuple[Kind, ...] = ("email", "id", "mobile", "phone", "ip")
 _SHOWN_ASIDE = 5
-_WIDTHS = ("FULLWIDTH", "HALFWIDTH")
-"""What stands before the script in the names of some letters."""
+_SCRIPTS = {"CJK": "Han", "IDEOGRAPHIC": "Han", "KATAKANA-HIRAGANA": "Katakana"}
+"""First words of the names of letters, where they are not the script."""
 _WORTH_FRAC = 0.001
 """What is found in a smaller share of the documents is not worth a step of its own."""
 
@@ -204,11 +204,10 @@ def _scripts(texts: list[str]) -> Counter[str]:
     points = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), np.uint32)
     counts, scripts = np.bincount(points), Counter[str]()
     for point in counts.nonzero()[0].tolist():
-        if (letter := chr(point)).isalpha():
-            first, *others = unicodedata.name(letter, "unnamed").split()
-            if first in _WIDTHS:
-                first = others[0]
-            scripts["Han" if first == "CJK" else first.capitalize()] += int(counts[point])
+        for letter in filter(str.isalpha, unicodedata.normalize("NFKC", chr(point))):
+            first = unicodedata.name(letter, "unnamed").split()[0]
+            if first != "MODIFIER":  # signs that letters of any script carry
+                scripts[_SCRIPTS.get(first, first.capitalize())] += int(counts[point])
     return scripts
 
 

@@ -252,19 +252,13 @@ def documents(
             reasons[record["reason"]] += 1
         set_aside(record)
 
-    held, watched = all_places(settings.heldout_entries), all_places(settings.validation_entries)
-    if both := sorted(held.keys() & watched.keys()):
-        raise RecipeError(
-            f"text.validation and text.heldout both name {both[0]}; what chooses weights cannot "
-            "score them too: name it once"
-        )
-    splits = dict.fromkeys(held, "heldout") | dict.fromkeys(watched, VALIDATION)
-    for key, place in (held | watched | all_places(settings.entries)).items():
-        source = Source(place.name, FileReport(place.name), count)
-        reports.append(source.report)
-        meta = {SPLIT: splits[key]} if key in splits else {}
-        yield from documents_of(place, source, settings, meta)
-        fields = fields or source.fields
+    for split, found in places_of_splits(settings).items():
+        meta = {} if split == "train" else {SPLIT: split}
+        for place in found:
+            source = Source(place.name, FileReport(place.name), count)
+            reports.append(source.report)
+            yield from documents_of(place, source, settings, meta)
+            fields = fields or source.fields
     if not sum(r.documents for r in reports):
         raise DataError(_nothing_to_read(settings, reports, reasons, fields))
 
@@ -339,6 +333,40 @@ def _state(place: Place) -> tuple[int, int | str] | None:
         return place.size_and_state(fresh=True)
     except OSError:
         return None
+
+
+def places_of_splits(settings: TextSettings) -> dict[str, list[Place]]:
+    """Split -> its files, in the order of reading; a file that is held out, or to choose weights,
+    is not trained on, though `read` finds it too.
+
+    Raises:
+        RecipeError: a file is not there, or is named for two of these; nothing is left to learn
+            from.
+    """
+    held = _named("heldout", settings.heldout_entries)
+    watched = _named(VALIDATION, settings.validation_entries)
+    apart = held | watched
+    if both := sorted(held.keys() & watched.keys()):
+        raise RecipeError(
+            f"text.validation and text.heldout both name {both[0]}; what chooses weights cannot "
+            "score them too: name it once"
+        )
+    read = all_places(settings.entries)
+    learnt = [place for key, place in read.items() if key not in apart]
+    if read and not learnt:
+        raise RecipeError(
+            f"text.read: {listed([place.name for place in read.values()])} stands in text.heldout "
+            "or text.validation too, so that nothing is left to learn from; name other files"
+        )
+    return {"heldout": [*held.values()], VALIDATION: [*watched.values()], "train": learnt}
+
+
+def _named(key: str, entries: Sequence[str]) -> dict[str, Place]:
+    """`all_places` of another key of `text`, which errors name."""
+    try:
+        return all_places(entries)
+    except RecipeError as error:
+        raise RecipeError(str(error).replace("text.read:", f"text.{key}:", 1)) from None
 
 
 def all_places(entries: Sequence[str]) -> dict[str, Place]:

@@ -11,7 +11,7 @@ from .document import Document
 
 Split = Literal["train", "heldout"]
 VALIDATION = "validation"
-"""The split of the held-out texts by which weights are chosen."""
+"""The split that is looked at while training, and by which weights are chosen where they are."""
 
 
 def split_of(document: Document, heldout_frac: float, seed: int = 0) -> Split:

@@ -67,7 +67,7 @@ class ParameterGroup:
             if name in self.rows:
                 yield name, part, self.rows[name]
 
-    def gradients(self) -> Iterator[Tensor]:
+    def norm_parts(self) -> Iterator[Tensor]:
         """All of the gradient that may differ from zero, in pieces of 65536 numbers at most, or the
         norms of its parts: for a joint norm these do as well."""
         if not self.rows:

@@ -64,7 +64,7 @@ def gradient_norm(groups: Sequence[ParameterGroup]) -> float:
     Summed in pieces: one float32 sum over ten million squares is 3e-4 too small, over thirty
     million 2e-3; pieces of 65536 bring that to 2e-7 in the same time.
     """
-    pieces = [piece for group in groups for piece in group.gradients()]
+    pieces = [piece for group in groups for piece in group.norm_parts()]
     return float(torch.nn.utils.get_total_norm(pieces))
 
 

@@ -84,6 +84,7 @@ def adagrad_rows(
 
 def _where(table: Tensor, rows: Tensor) -> tuple[int, int, int]:
     """What a kernel is told of `rows`: where they lie, how many there are, and W."""
+    assert rows.dtype == torch.int64 and rows.is_contiguous() and table.is_contiguous()
     return rows.data_ptr(), len(rows), table[0].numel()
 
 

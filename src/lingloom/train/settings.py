@@ -75,7 +75,8 @@ class TrainSettings(Settings):
     """Sequences per optimizer step, over all micro-batches."""
     micro: NonNegativeInt = 0
     """Sequences computed at once by one worker; 0 chooses by context and workers. Changes speed and
-    memory, not results (beyond rounding)."""
+    memory, not results (beyond rounding), but for what dropout drops, which follows from the
+    micro-batch: fix it to repeat such a run on a machine with other cores."""
     workers: NonNegativeInt = 0
     """Micro-batches computed side by side, each on its share of the threads; 0: one per thread, at
     most four. A compiled model with dropout always has one."""

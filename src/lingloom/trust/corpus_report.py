@@ -171,7 +171,7 @@ def _clusters_chart(sizes: Mapping[str, int], width: int) -> Markup:
         for (low, high), n in sorted(columns.items())
     ]
     return column_chart(
-        named, "documents in a cluster · 簇的大小", "clusters · 簇", width=width, height=220
+        named, "documents in a cluster · 簇内文档数", "clusters · 簇", width=width, height=220
     )
 
 
@@ -179,7 +179,7 @@ def _jaccard_chart(counts: list[int], width: int) -> Markup:
     """From the first similarity that occurs."""
     first = next((i for i, n in enumerate(counts) if n), 0)
     columns = [(f"{i / len(counts):.2f}", n) for i, n in enumerate(counts)]
-    step = f"Jaccard similarity · 相似度, +{1 / len(counts):.2f}" if counts else ""
+    step = f"Jaccard similarity, from this to {1 / len(counts):.2f} more · 相似度" if counts else ""
     return column_chart(columns[first:], step, "pairs · 对", width=width, height=220)
 
 

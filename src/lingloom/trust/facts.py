@@ -40,12 +40,14 @@ class Curve:
 
     train: Sequence[tuple[int, float]] = ()
     """(step, loss)."""
-    heldout: Sequence[tuple[int, float]] = ()
-    """(step, loss on held-out text)."""
+    watched: Sequence[tuple[int, float]] = ()
+    """(step, loss on text that is not trained on)."""
     lr: Sequence[tuple[int, float]] = ()
     """(step, learning rate)."""
     unit: str = "nats/token"
     """Unit of both losses."""
+    split: str = "heldout"
+    """Whose losses `watched` are: of the held-out text, or 'validation', which is not scored."""
 
 
 @dataclass(frozen=True)

@@ -209,7 +209,12 @@ def _curves(
         if r.curve
     ]
     return lambda width: line_chart(
-        series, label, "held-out nats/token · 留出", width=width, height=HEIGHT, legend=False
+        series,
+        label,
+        "nats/token, not trained on · 未训练文本的奈特/词元",
+        width=width,
+        height=HEIGHT,
+        legend=False,
     )
 
 

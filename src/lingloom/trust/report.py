@@ -75,14 +75,19 @@ def _bits_chart(data: ReportData, width: int) -> Markup:
         if s.name == BITS
     ]
     return interval_chart(
-        rows, "bits per byte, lower is better · 每字节比特数，越低越好", width=width
+        rows,
+        "bits per byte, lower is better, 8 is no compression · 每字节比特数，越低越好",
+        width=width,
     )
+
+
+_WATCHED = {"heldout": "held-out · 留出", "validation": "validation · 验证"}
 
 
 def _loss_chart(curve: Curve, width: int) -> Markup:
     series = [
         Series("train · 训练", curve.train, "base"),
-        Series("held-out · 留出", curve.heldout, "model", dots=len(curve.heldout) <= 60),
+        Series(_WATCHED[curve.split], curve.watched, "model", dots=len(curve.watched) <= 60),
     ]
     return line_chart(series, "step · 步", curve.unit, width=width, height=300)
 

@@ -44,7 +44,7 @@ class Follower:
         self.live = sys.stderr.isatty()
         self.stopped = False
         self._steps = 0
-        self._unit = "nats/token"
+        self._unit, self._watched = "nats/token", "held-out"
         self._begun = time.perf_counter()
         self._first = 0
 
@@ -86,7 +86,8 @@ class Follower:
     def _text_end(self, facts: Any) -> None:
         kept, sizes = facts["kept"], facts["kept_bytes"]
         dropped = ", ".join(f"{n:,} {reason}" for reason, n in facts["dropped"].items()) or "none"
-        choose = f", and {kept['validation']:,} to choose by" if "validation" in kept else ""
+        watched = kept.get("validation")
+        choose = f", and {watched:,} to look at while training" if watched else ""
         self._done(
             f"text       {sum(kept.values()):,} documents, {bytes_text(sum(sizes.values()))} kept "
             f"({kept['heldout']:,} held out{choose}); dropped: {dropped}; "
@@ -130,7 +131,7 @@ class Follower:
 
     def _train_begin(self, facts: Any) -> None:
         self._steps, self._begun, self._first = facts["steps"], time.perf_counter(), -1
-        self._unit = facts["unit"]
+        self._unit, self._watched = facts["unit"], facts["watched"]
         story(
             f"train      {facts['kind']}, {count_text(facts['parameters'])} parameters, "
             f"{facts['steps']:,} steps of {facts['step_tokens']:,} tokens"
@@ -151,7 +152,7 @@ class Follower:
         )
         every = max(1, self._steps // self.lines_per_run)
         if facts["evaluation"]:
-            self._done(f"{line}  held-out {facts['evaluation']['loss']:.3f}")
+            self._done(f"{line}  {self._watched} {facts['evaluation']['loss']:.3f}")
         elif self.live:
             self._over(line)
         elif step % every == 0:

@@ -93,11 +93,13 @@ def _losses(run: RunFolder, settings: ShowSettings, as_json: bool) -> None:
         raise RunError(
             f"{run.path}: no step was trained yet; see it with: lingloom show {run.path}"
         )
-    print(f"{'step':>8} {'loss':>8} {'held-out':>8}  {_unit(run)}")
+    kept = run.read_json("data/figures.json", {}).get("kept", {})
+    watched = "validation" if kept.get("validation") else "held-out"
+    print(f"{'step':>8} {'loss':>8} {watched:>10}  {_unit(run)}")
     for part in _parts(log, settings.lines):
         loss = sum(r["loss"] for r in part) / len(part)
-        heldout = [r["evaluation"]["loss"] for r in part if "evaluation" in r]
-        shown = f"{heldout[-1]:8.3f}" if heldout else " " * 8
+        seen = [r["evaluation"]["loss"] for r in part if "evaluation" in r]
+        shown = f"{seen[-1]:10.3f}" if seen else " " * 10
         bar = "█" * round(40 * loss / max(r["loss"] for r in log))
         print(f"{part[-1]['step']:>8} {loss:8.3f} {shown}  {bar}")
 

@@ -36,8 +36,8 @@ class Judge(Protocol):
     """What such a module offers."""
 
     def heldout_loss(self, data: Data, model: Any, recipe: Recipe) -> Evaluate:
-        """A function from a model to its `loss` on the same held-out rows each time, in nats per
-        target, and whatever else is worth a curve."""
+        """A function from a model to its `loss` on the same rows of `data.watched` each time, in
+        nats per target, and whatever else is worth a curve."""
 
     def finish(self, run: RunFolder, recipe: Recipe, data: Data) -> Iterator[Event]:
         """Measure the run's model on all that is held out, and show what it does: writes

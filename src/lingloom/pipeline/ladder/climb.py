@@ -136,11 +136,14 @@ def _one(
         yield from resume(run, [], stop)
         return
     share(data.folder, run)
+    watched = data.validation
     figures = TextFigures(
         data.train.text_bytes,
         data.heldout.text_bytes,
         data.train.tokens,
         data.heldout.tokens,
+        watched_bytes=watched.text_bytes if watched else 0.0,
+        watched_tokens=watched.tokens if watched else None,
         eval_tokens=EVALUATION_TOKENS,
         ready=True,
     )

@@ -67,6 +67,15 @@ def corpus_of(settings: TextSettings) -> Corpus | None:
         DataError: as Corpus.
     """
     folders = corpora_among(settings.entries)
+    for key, entries in (
+        ("heldout", settings.heldout_entries),
+        ("validation", settings.validation_entries),
+    ):
+        if apart := corpora_among(entries):
+            raise RecipeError(
+                f"text.{key}: '{apart[0]}' is a cleaned corpus with splits of its own; name it in "
+                f"text.read, or name files of it here, as in {apart[0]}/test/*.parquet"
+            )
     if not folders:
         return None
     (folder, *others) = settings.entries

@@ -33,6 +33,7 @@ _ELSEWHERE = {
     "dedup": "dedup.exact",
     "heldout": "decontaminate.read",
     "heldout_frac": "split.validation_frac",
+    "validation": "split.validation_frac",
 }
 """Keys of a training recipe's text, and what a cleaning recipe has for them."""
 
