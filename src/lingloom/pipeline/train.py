@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from ..device import peak_memory_bytes, release_memory, seed_all
-from ..errors import RecipeError, RunError
+from ..errors import RecipeError
 from ..loading import load, to_yaml
 from ..models.given_vectors import begin_from, freeze
 from ..models.model import NeuralModel
@@ -29,6 +29,7 @@ from ..tokens.reading import Order
 from ..tokens.tokenizer import Tokenizer
 from ..train import loop
 from ..train.objectives.objective import objective_of
+from .anew import clear, data_whole, may_begin_anew, need_room, noting_failure
 from .environment import environment
 from .estimate import plan_recipe
 from .events import Event
@@ -53,7 +54,8 @@ MAY_CHANGE = (
 def start(
     recipe: Recipe, stop: Callable[[], bool] = lambda: False, plan: Plan | None = None
 ) -> Iterator[Event]:
-    """Make a new run of `recipe` and carry it through.
+    """Make a new run of `recipe` and carry it through. A run that is there already, and ended
+    before anything was learnt, is begun anew: see `anew.py`.
 
     Args:
         recipe: as read; its `out` names the run folder.
@@ -64,16 +66,14 @@ def start(
         RunError: the folder already holds a run, or another process writes to it.
     """
     begun, run = time.perf_counter(), RunFolder(recipe.out)
-    if run.exists():
-        raise RunError(
-            f"{run.path}: already holds a run; go on with it: lingloom train {run.path}; or choose "
-            "another folder with out=..."
-        )
+    need_room(run)
     plan = plan or plan_recipe(recipe)
     release_memory()
     yield Event("plan", "end", {"plan": plan})
     plan.require()
-    with run.writing():
+    with run.writing(), noting_failure(run):
+        if run.exists():
+            clear(run)
         run.write_json("plan.json", json.loads(plan.to_json()))
         write_whole(run.recipe, to_yaml(recipe))  # from here on this is a run
         run.note(seed=recipe.seed, environment=environment(), state="started")
@@ -83,7 +83,8 @@ def start(
 def resume(
     run: RunFolder, overrides: list[str], stop: Callable[[], bool] = lambda: False
 ) -> Iterator[Event]:
-    """Go on with a stopped run, or train a finished one for more steps.
+    """Go on with a stopped run, or train a finished one for more steps. One that has no whole data
+    yet may change in all its keys.
 
     Raises:
         RecipeError: `overrides` change what may not change; every such key is named.
@@ -92,7 +93,8 @@ def resume(
     old = load(Recipe, run.recipe)
     recipe = load(Recipe, run.recipe, overrides)
     refused = [key for key in changed(old, recipe) if not key.startswith(MAY_CHANGE)]
-    if refused:
+    begins_anew = bool(refused) and may_begin_anew(run) and not data_whole(run)
+    if refused and not begins_anew:
         free = [key for key in MAY_CHANGE if any(name.startswith(key) for name in _flat(old))]
         raise RecipeError(
             "\n".join(
@@ -101,7 +103,10 @@ def resume(
                 for key in refused
             )
         )
-    with run.writing():
+    with run.writing(), noting_failure(run):
+        if begins_anew:
+            clear(run)
+            run.note(seed=recipe.seed, environment=environment())
         write_whole(run.recipe, to_yaml(recipe))
         run.note(state="resumed")
         yield from _carry_on(run, recipe, stop, begun)
