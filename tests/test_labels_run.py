@@ -216,6 +216,23 @@ def test_runs_are_measured_and_proved(mail_run, name_run, folder, capsys):
         assert passed["exported = trained"] and all(passed.values())
 
 
+def test_a_tag_that_the_model_does_not_know_is_told_with_its_own_line(name_run, folder, capsys):
+    for text, line in (
+        ("a\tO\n\nX\tB-PER\nb\tI-PER\n# newpar\nc\tI-LOC\n", 6),
+        ("X\tB-LOC\n", 1),
+    ):
+        (folder / "dev.conll").write_text(text)
+        words = [f"text.read={folder}/dev.conll", "text.label_field=2"]
+        assert main(["measure", str(name_run.path), *words]) == 1
+        odd = text.split()[-1]
+        expected = f"dev.conll:{line}: label '{odd}' is not one of 'B-PER', 'I-PER', 'O'; correct"
+        assert expected in capsys.readouterr().err
+    (folder / "dev.tsv").write_text("text\tlabel\na b\tO O\na b\tO X\n")
+    words = [f"text.read={folder}/dev.tsv", "text.field=text", "text.label_field=label"]
+    assert main(["measure", str(name_run.path), *words]) == 1
+    assert "dev.tsv:3: label 'X' is not one of" in capsys.readouterr().err
+
+
 def test_a_folder_without_a_run_is_measured_as_its_run(mail_run, name_run, folder, capsys):
     keys = {mail_run: ("mails.tsv", "text.field=2", "text.label_field=1")}
     keys[name_run] = ("names.conll", "text.label_field=2")

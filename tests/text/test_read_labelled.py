@@ -41,6 +41,13 @@ def test_sentences_of_conll_are_words_and_their_labels(tmp_path):
     assert found == [("3", "NNP VBZ", None), ("8", "NNP", None)]
 
 
+def test_each_word_of_conll_knows_its_line(tmp_path):
+    file = tmp_path / "a.conll"
+    file.write_text("\na\tO\n# newpar\nb\tO\n\nc\tO\n")
+    found = [d.meta for d in documents(TextSettings(read=str(file), label_field=2), print)]
+    assert found == [{"label": "O O", "lines": [2, 4]}, {"label": "O", "lines": [6]}]
+
+
 def test_positions_in_longer_words_are_left_out(tmp_path):
     file = tmp_path / "a.txt"
     file.write_text("科0\tO\n技1\tO\n\n80\tB-X\n")

@@ -95,13 +95,20 @@ def _told_in(document: Document, labels: LabelSet, numbers: dict[str, int]) -> n
             f"{document.id}: {words} words and {len(names)} labels; each word, divided by blanks, "
             "needs one label: correct the text"
         )
-    if odd := next((name for name in names if name not in numbers), None):
+    odd = next((i for i, name in enumerate(names) if name not in numbers), None)
+    if odd is not None:
         known = ", ".join(f"'{name}'" for name in labels.names[:12])
         raise DataError(
-            f"{document.id}: label '{odd}' is not one of {known}{_more(labels)}; correct it, or "
-            "train on text that has it"
+            f"{_place(document, odd)}: label '{names[odd]}' is not one of {known}{_more(labels)}; "
+            "correct it, or train on text that has it"
         )
     return np.array([numbers[name] for name in names], np.int64)
+
+
+def _place(document: Document, word: int) -> str:
+    """Where a word's label stands; of words on lines of their own it is the word's line."""
+    lines = document.meta.get("lines")
+    return f"{document.id.rpartition(':')[0]}:{lines[word]}" if lines else document.id
 
 
 def _more(labels: LabelSet) -> str:

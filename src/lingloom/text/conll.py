@@ -19,7 +19,8 @@ _COMMENT = re.compile(r"#\s*(newdoc|newpar|[\w.:]+ = )")
 def conll(
     chunks: Iterator[str], source: Source, word: int, label: int, *, positions: bool = False
 ) -> Described:
-    """The words of each sentence, joined by single spaces, with its labels, joined in the same way.
+    """The words of each sentence, joined by single spaces, with its labels, joined in the same way,
+    and the line that each word stands on.
 
     A sentence with a line that cannot be read is set aside as a whole.
 
@@ -65,6 +66,7 @@ class _Sentence:
 
     def _clear(self) -> None:
         self.first, self.words, self.labels = 0, list[str](), list[str]()
+        self.lines = list[int]()
         self.wrong: tuple[int, str, str] | None = None
         """Line, reason and text of the first line that cannot be read."""
 
@@ -91,6 +93,7 @@ class _Sentence:
             if not why:
                 self.words.append(found[:-1] if self.positions else found)
                 self.labels.append(label)
+                self.lines.append(line)
                 return
         self.wrong = self.wrong or (line, why, raw)
 
@@ -110,6 +113,6 @@ class _Sentence:
             line, why, raw = self.wrong
             source.set_aside(line, f"{why}; the sentence of line {self.first} is left out", raw)
         elif self.words:
-            labels = {"label": " ".join(self.labels)} if self.label else {}
-            yield str(self.first), " ".join(self.words), labels
+            told = {"label": " ".join(self.labels), "lines": self.lines} if self.label else {}
+            yield str(self.first), " ".join(self.words), told
         self._clear()
