@@ -5,9 +5,10 @@ function, * the product of single numbers; h and c on the right are those of the
 weights lie as in torch.nn.RNN, LSTM and GRU: gates below each other, two biases.
 
 Where torch has a faster kernel for a whole sequence and nothing forbids it, that is used (on the
-CPU for the LSTM alone: `benchmarks/rnn_speed.py`); otherwise all inputs are multiplied at once
-and the steps follow one by one. Then the gradient of the recurrent weights is formed once, over all
-steps together, and not added up step by step.
+CPU for the LSTM alone: `benchmarks/rnn_speed.py`). Otherwise all inputs are multiplied at once
+and the steps follow one by one: of the LSTM, with and without peepholes, by kernels of our own
+(`recurrent_kernels.py`), of others operation by operation. Then the gradient of the recurrent
+weights is formed once, over all steps together, and not added up step by step.
 
 Shapes: B sequences, T steps, I inputs, C width, G gates.
 """
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .dropout import dropout
+from .recurrent_kernels import lstm_steps
 
 State = tuple[Tensor, ...]
 """What a cell hands to its next step, (B, C) each: h, and c where it has a memory."""
@@ -66,11 +68,12 @@ class Cell(nn.Module):
             weight = dropout(weight, self.dropconnect)
         if self.training and self.recurrent_dropout:
             mask = dropout(torch.ones_like(state[0]), self.recurrent_dropout)
+        found = None
         if mask is None and restarts is None and x.device.type in self.fast_on:
             found = self.whole(x, state, weight)
-            if found is not None:
-                return found
-        return self._step_by_step(x, state, weight, mask, restarts)
+        if found is None:
+            found = self.by_kernels(x, state, weight, mask, restarts)
+        return found or self._step_by_step(x, state, weight, mask, restarts)
 
     def _step_by_step(
         self, x: Tensor, state: State, weight: Tensor, mask: Tensor | None, restarts: Tensor | None
@@ -100,6 +103,12 @@ class Cell(nn.Module):
 
     def whole(self, x: Tensor, state: State, weight: Tensor) -> tuple[Tensor, State] | None:
         """All steps by one kernel of the library; None where there is none."""
+        return None
+
+    def by_kernels(
+        self, x: Tensor, state: State, weight: Tensor, mask: Tensor | None, restarts: Tensor | None
+    ) -> tuple[Tensor, State] | None:
+        """All steps, each by a product and a kernel of ours; None where there is none."""
         return None
 
     def _weights(self, weight: Tensor) -> list[Tensor]:
@@ -216,6 +225,11 @@ class LSTM(Cell):
         y, h, c = torch.lstm(x, start, weights, True, 1, 0.0, self.training, False, False)
         return y, (h[0], c[0])
 
+    def by_kernels(
+        self, x: Tensor, state: State, weight: Tensor, mask: Tensor | None, restarts: Tensor | None
+    ) -> tuple[Tensor, State] | None:
+        return lstm_steps(x, state, self._weights(weight), (), mask, restarts)
+
 
 class Peephole(Cell):
     """The LSTM whose gates see the memory c, through one weight p for each of its numbers:
@@ -247,6 +261,12 @@ class Peephole(Cell):
         i, f = (i + self.peep_i * c).sigmoid(), (f + self.peep_f * c).sigmoid()
         c = f * c + i * g.tanh()
         return (o + self.peep_o * c).sigmoid() * c.tanh(), c
+
+    def by_kernels(
+        self, x: Tensor, state: State, weight: Tensor, mask: Tensor | None, restarts: Tensor | None
+    ) -> tuple[Tensor, State] | None:
+        peepholes = (self.peep_i, self.peep_f, self.peep_o)
+        return lstm_steps(x, state, self._weights(weight), peepholes, mask, restarts)
 
 
 class GRU(Cell):
