@@ -6,6 +6,7 @@ import pytest
 
 import lingloom
 from lingloom.cli import main
+from lingloom.errors import RecipeError
 
 TRAIN = ["train.steps=2", "train.batch=4", "train.eval_every=0"]
 
@@ -106,3 +107,13 @@ def test_texts_whose_words_and_labels_differ_in_number_are_told(capsys):
         "  set aside 1, first odd.jsonl:3: no label in field 'tags'",
         "  all set aside: runs/tags/measured/set_aside.jsonl",
     ]
+
+
+def test_texts_alone_do_not_measure_a_model_that_tells_what_they_are():
+    with pytest.raises(RecipeError) as error:
+        lingloom.load("mails").measure(["lunch now"])
+    assert str(error.value) == (
+        "runs/mails/model: a textcnn model that was trained to classify is not measured on texts "
+        "alone; measure it on a file, which says what is right, with: lingloom measure RUN "
+        "text.read=FILE"
+    )

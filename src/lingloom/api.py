@@ -330,7 +330,12 @@ class Model:
             DataError: there is no text.
             RecipeError: the model does not go on from texts.
         """
-        self._need("generate")
+        if self.task != "generate":
+            raise RecipeError(
+                f"{self.folder}: a {self.model.settings.kind} model that was trained to "
+                f"{self.task} is not measured on texts alone; measure it on a file, which says "
+                "what is right, with: lingloom measure RUN text.read=FILE"
+            )
         settings = load_settings(MeasureSettings, measure)
         return perplexity(self.model, _documents(texts), self.tokenizer, settings).scores
 
