@@ -80,7 +80,7 @@ class _LSTM(torch.autograd.Function):
         for t, before in zip(range(T), entering.unbind(0), strict=False):
             if keep is not None:
                 torch.mul(hs[t], keep[t], out=before)
-            zs[t].addmm_(before, weight_hh.T)
+            torch.addmm(zs[t], before, weight_hh.T, out=zs[t])  # addmm_ is not counted as a product
             _call("lstm", zs[t], cs[t], peep, begins[t], cs[t + 1], hs[t + 1])
         ctx.save_for_backward(x, weight_ih, weight_hh, peep, z, memories, entering, keep, fresh)
         return states[1:], memories[T].clone()
