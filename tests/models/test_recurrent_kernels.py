@@ -191,6 +191,23 @@ def test_small_large_and_bad_numbers(dtype):
 
 
 @compiled
+def test_a_step_in_bf16_is_exact_arithmetic_rounded_once():
+    torch.manual_seed(4)
+    shapes = ((64, 4 * C), (64, C), (3, C))
+    z, c, peep = (torch.randn(*shape).bfloat16() for shape in shapes)
+    after, h = torch.empty_like(c), torch.empty_like(c)
+    kernels._call("lstm", z, c, peep, None, after, h)
+    i, f, g, o = z.double().chunk(4, dim=1)
+    exact = (f + peep[1] * c.double()).sigmoid() * c
+    exact += (i + peep[0] * c.double()).sigmoid() * g.tanh()
+    said = (o + peep[2] * after.double()).sigmoid() * after.double().tanh()
+    # half a unit in the last of 8 places, and what float32 loses where two terms nearly cancel
+    once = {"rtol": 2**-8, "atol": 1e-6}
+    torch.testing.assert_close(after.double(), exact, **once)
+    torch.testing.assert_close(h.double(), said, **once)
+
+
+@compiled
 @both_cells
 def test_packed_documents_are_read_as_if_each_stood_alone(kind):
     torch.manual_seed(3)
