@@ -1,6 +1,7 @@
 """A run that a mistake ended before anything was learnt is begun anew by the corrected recipe."""
 
 import random
+import shutil
 
 import pytest
 
@@ -49,11 +50,28 @@ def test_a_corrected_recipe_begins_anew_where_no_data_were_finished(run):
     assert lingloom.load(run.path).tokenizer.vocab == 280
 
 
-def test_the_run_itself_may_change_where_no_data_were_finished(run):
+def test_the_run_itself_may_not_change(run):
     fails(DataError, "tokens.vocab", "tokens.vocab=3000")
-    lingloom.run("runs/mails", "tokens.vocab=270")
-    assert finished(run) and run.read_json("run.json")["seed"] == 0
-    assert lingloom.load(run.path).tokenizer.vocab == 270
+    fails(RecipeError, "tokens.vocab", "tokens.vocab=270", recipe="runs/mails")
+    lingloom.run("mails.yaml")
+    assert run.read_json("run.json")["seed"] == 0
+
+
+def test_a_folder_that_only_looks_like_a_run_is_never_touched(run):
+    """A project of one's own with a recipe.yaml and a folder data, and a corpus."""
+    run.data.mkdir(parents=True)
+    shutil.copy("mails.tsv", run.data)
+    run.recipe.write_text(RECIPE + "# mine\n", "utf-8")
+    fails(RunError, "already holds a run", f"out={run.path}")
+    fails(RunError, "already holds a run", "text.read=runs/mails/data/mails.tsv", f"out={run.path}")
+    assert (run.data / "mails.tsv").is_file() and "# mine" in run.recipe.read_text("utf-8")
+
+
+def test_what_else_lies_in_the_folder_of_a_failed_run_stays(run):
+    fails(DataError, "tokens.vocab", "tokens.vocab=3000")
+    (run.data / "notes.txt").write_text("mine")
+    lingloom.run("mails.yaml")
+    assert finished(run) and (run.data / "notes.txt").read_text() == "mine"
 
 
 def test_a_corrected_recipe_begins_anew_where_data_were_finished_and_nothing_learnt(run):

@@ -220,6 +220,11 @@ def test_without_fsspec_the_extra_is_named(monkeypatch):
         "https://host/a.txt?X-Amz-Credential=1&X-Amz-Signature=hush",
         "https://host/a.txt?sv=1&sig=hush",
         "https://host/a.txt?AWSAccessKeyId=hush",
+        "https://hush@host/a.txt",
+        "https://host/a.txt?token=abc@hush",
+        "https://host/a.txt?accesstoken=hush",
+        "https://host/a.txt?pwd=hush",
+        "https://host/a.txt#access_token=hush",
     ],
 )
 def test_a_url_with_a_password_is_refused_and_not_shown(url):
@@ -239,7 +244,14 @@ def test_a_url_with_a_password_is_refused_and_not_shown(url):
 
 
 def test_a_port_or_an_at_sign_or_a_user_is_no_password():
-    for url in ("hdfs://name:8020/a@b.txt", "sftp://user@host/a", "http://h:80/a?page=2", "a:b@c"):
+    for url in (
+        "http://[::1]:8080/x@y",
+        "http://h/a?monkey=1",
+        "hdfs://name:8020/a@b.txt",
+        "sftp://user@host/a",
+        "http://h:80/a?page=2",
+        "a:b@c",
+    ):
         assert TextSettings(read=[url]).entries == [url]
 
 

@@ -5,10 +5,10 @@ function, * the product of single numbers; h and c on the right are those of the
 weights lie as in torch.nn.RNN, LSTM and GRU: gates below each other, two biases.
 
 Where torch has a faster kernel for a whole sequence and nothing forbids it, that is used (on the
-CPU for the LSTM alone, in bf16 for narrow ones: `benchmarks/rnn_speed.py`). Otherwise all inputs are multiplied at once
-and the steps follow one by one: of the LSTM, with and without peepholes, by kernels of our own
-(`recurrent_kernels.py`), of others operation by operation. Then the gradient of the recurrent
-weights is formed once, over all steps together, and not added up step by step.
+CPU for the LSTM alone, in bf16 for narrow ones: `benchmarks/rnn_speed.py`). Otherwise all inputs
+are multiplied at once and the steps follow one by one: of the LSTM, with and without peepholes, by
+kernels of our own (`recurrent_kernels.py`), of others operation by operation. Then the gradient of
+the recurrent weights is formed once, over all steps together, and not added up step by step.
 
 Shapes: B sequences, T steps, I inputs, C width, G gates.
 """

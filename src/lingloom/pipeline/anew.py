@@ -1,9 +1,8 @@
-"""Runs that ended by a mistake before anything was learnt: they may be begun anew in their folder.
+"""Runs that ended by a mistake before anything was learnt: the corrected recipe begins them anew.
 
-What training made is never removed here: checkpoints, models, and the log of a step.
+Nothing is removed: the data are made again in their place.
 """
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -29,30 +28,23 @@ def need_room(run: RunFolder) -> None:
 
 
 def may_begin_anew(run: RunFolder) -> bool:
-    """Whether nothing was learnt in a run, and it has no whole data or ended by a mistake."""
+    """Whether a run noted that a mistake ended it, and nothing was learnt in it."""
     made = run.checkpoints.is_dir() and any(run.checkpoints.iterdir())
     models = any((folder / "config.json").is_file() for folder in (run.model, run.baseline))
     if made or models or run.read_log():
         return False
-    return not data_whole(run) or run.read_json("run.json", {}).get("state") == FAILED
+    return run.read_json("run.json", {}).get("state") == FAILED
 
 
-def data_whole(run: RunFolder) -> bool:
-    """Whether a run has all its text in tokens."""
-    return run.read_json(FIGURES) is not None
-
-
-def clear(run: RunFolder) -> None:
-    """Remove the data of a run that may be begun anew, and what it noted; `run` is locked.
+def begin_anew(run: RunFolder) -> None:
+    """Have the data of a run made again; `run` is locked.
 
     Raises:
-        RunError: something was learnt in it meanwhile; or something cannot be removed.
+        RunError: something was learnt in it meanwhile; or the folder cannot be written.
     """
     need_room(run)
     try:
-        if run.data.is_dir():
-            shutil.rmtree(run.data)
-        (run.path / "run.json").unlink(missing_ok=True)
+        (run.path / FIGURES).unlink(missing_ok=True)
     except OSError as error:
         raise unwritable(run.path, error) from None
 

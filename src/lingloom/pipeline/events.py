@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Stage = Literal[
+    "run",
     "plan",
     "corpus",
     "text",

@@ -29,7 +29,7 @@ from ..tokens.reading import Order
 from ..tokens.tokenizer import Tokenizer
 from ..train import loop
 from ..train.objectives.objective import objective_of
-from .anew import clear, data_whole, may_begin_anew, need_room, noting_failure
+from .anew import begin_anew, need_room, noting_failure
 from .environment import environment
 from .estimate import plan_recipe
 from .events import Event
@@ -73,18 +73,19 @@ def start(
     plan.require()
     with run.writing(), noting_failure(run):
         if run.exists():
-            clear(run)
+            begin_anew(run)
+            yield Event("run", "begin", {"anew": str(run.path)})
         run.write_json("plan.json", json.loads(plan.to_json()))
         write_whole(run.recipe, to_yaml(recipe))  # from here on this is a run
-        run.note(seed=recipe.seed, environment=environment(), state="started")
+        begun_with = {"seed": recipe.seed, "environment": environment(), "state": "started"}
+        run.write_json("run.json", begun_with)
         yield from _carry_on(run, recipe, stop, begun)
 
 
 def resume(
     run: RunFolder, overrides: list[str], stop: Callable[[], bool] = lambda: False
 ) -> Iterator[Event]:
-    """Go on with a stopped run, or train a finished one for more steps. One that has no whole data
-    yet may change in all its keys.
+    """Go on with a stopped run, or train a finished one for more steps.
 
     Raises:
         RecipeError: `overrides` change what may not change; every such key is named.
@@ -93,8 +94,7 @@ def resume(
     old = load(Recipe, run.recipe)
     recipe = load(Recipe, run.recipe, overrides)
     refused = [key for key in changed(old, recipe) if not key.startswith(MAY_CHANGE)]
-    begins_anew = bool(refused) and may_begin_anew(run) and not data_whole(run)
-    if refused and not begins_anew:
+    if refused:
         free = [key for key in MAY_CHANGE if any(name.startswith(key) for name in _flat(old))]
         raise RecipeError(
             "\n".join(
@@ -104,9 +104,6 @@ def resume(
             )
         )
     with run.writing(), noting_failure(run):
-        if begins_anew:
-            clear(run)
-            run.note(seed=recipe.seed, environment=environment())
         write_whole(run.recipe, to_yaml(recipe))
         run.note(state="resumed")
         yield from _carry_on(run, recipe, stop, begun)

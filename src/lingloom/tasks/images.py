@@ -13,6 +13,7 @@ from ..errors import DataError
 from ..text.idx import PIXEL, shape_of
 from ..text.places import place_at
 from ..text.read import TextSettings, documents_of
+from ..text.remote import require_no_secret
 from ..text.setaside import FileReport, Source
 
 _DOTS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
@@ -59,6 +60,10 @@ def images_of(name: str, first: int, count: int) -> tuple[int, list[Image]]:
     Raises:
         DataError: the file cannot be read, holds no images, or none of that number.
     """
+    try:
+        require_no_secret(name)
+    except ValueError as error:
+        raise DataError(str(error)) from None
     place = place_at(name)
     try:
         shape = shape_of(place)

@@ -19,9 +19,12 @@ from .stream import PIECE_BYTES
 FETCHED_BYTES = 1 << 22
 """Asked of a server at once; a file in reading holds a few times that."""
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-_PASSWORD = re.compile(r"[^/@:]*:(?!\d*(/|$))[^@]*@")  # and not the port of HOST:PORT/NAME@1
+_USER = re.compile(r"([^/?#@]*)@")
+_PASSWORD = re.compile(r"[^/?#@:\[]*:(?!\d*(/|$))[^@?#]*@")  # and not the port of HOST:PORT/NAME@1
 _SECRET = re.compile(
-    r"[?&]([^=&]*[-_])?(\w*key(id)?|token|secret|sig|signature|password)=", re.IGNORECASE
+    r"[?&#]([^=&]*[-_])?((\w*(access|account|api|private|secret|shared))?key(id)?|\w*token"
+    r"|\w*secret|passw\w*|pass|pwd|auth|jwt|hmac|sig|signature)=",
+    re.IGNORECASE,
 )
 _FAILURES = {
     "aiohttp": "ClientError",
@@ -59,8 +62,11 @@ def require_no_secret(entry: str) -> None:
     """
     found = _URL.match(entry)
     rest = entry[found.end() :] if found else ""
-    if found and (_PASSWORD.match(rest) or _SECRET.search(rest)):
-        shown = rest.rpartition("@")[2].partition("?")[0]
+    user = _USER.match(rest)
+    # a name alone before the @ is a user of ftp and the like, and a token on the web
+    named = user and (":" in user[1] or (found and found[0].lower().startswith("http")))
+    if found and (named or _PASSWORD.match(rest) or _SECRET.search(rest)):
+        shown = re.split("[?#]", rest)[0].rpartition("@")[2]
         raise ValueError(
             f"the URL {found[0]}...{shown} has a password or a key in it, which manifests and "
             "reports would show; leave it out, and give it by the environment, as the package that "
@@ -194,6 +200,12 @@ class _Fetched(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         with told_as(self._name, RunError):
             piece = self._file.read(len(buffer))
+        size = getattr(self._file, "size", None)
+        if not piece and len(buffer) and size and self._file.tell() < size:
+            raise RunError(
+                f"{self._name}: ends after {self._file.tell():,} of the {size:,} bytes that were "
+                "told; run the same command again"
+            )
         buffer[: len(piece)] = piece
         return len(piece)
 

@@ -67,6 +67,8 @@ def _listed(system: Any, folder: str) -> list[tuple[bool, str, str]]:
     for told in system.ls(folder, detail=True):
         path, kind = told["name"], kind_told(system, told)
         name = path.rstrip("/").rpartition("/")[2]
+        if name.startswith(("?", "#")):  # on the web: the folder's own page, in another order
+            continue
         if path.rstrip("/") != folder.rstrip("/") and kind in ("file", "directory"):
             found.add((kind == "directory", name, path))
     return sorted(found)

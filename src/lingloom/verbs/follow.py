@@ -77,6 +77,9 @@ class Follower:
 
     # ------------------------------------------------------------------ text and tokens
 
+    def _run_begin(self, facts: Any) -> None:
+        story(f"           {facts['anew']} ended by a mistake before; its data are made again")
+
     def _text_begin(self, facts: Any) -> None:
         story(f"text       reading {', '.join(facts['read'])}")
 
