@@ -1,4 +1,4 @@
-"""What tests share that begin commands in processes of their own, and end them."""
+"""What tests share: commands in processes of their own, and the choice of who computes."""
 
 import os
 import subprocess
@@ -41,3 +41,34 @@ def end_by(begin):
         return process.returncode, said
 
     return ended
+
+
+@pytest.fixture
+def without_kernels(monkeypatch):
+    """Call it, and from then on torch computes what compiled kernels would."""
+
+    def switch() -> None:
+        from lingloom.native import tensors
+
+        monkeypatch.setattr(tensors, "kernels", lambda: None)
+
+    return switch
+
+
+@pytest.fixture
+def needs_kernels():
+    """Skips where the kernels are not built."""
+    from lingloom.native.kernels import kernels
+
+    if kernels() is None:
+        pytest.skip("the kernels are not built")
+
+
+@pytest.fixture(params=["kernels", "torch"])
+def way(request, without_kernels) -> str:
+    """Who computes."""
+    if request.param == "torch":
+        without_kernels()
+    else:
+        request.getfixturevalue("needs_kernels")
+    return request.param

@@ -4,20 +4,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from lingloom.models import activations
 from lingloom.models.activations import gelu, swiglu
 
 both_types = pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32], ids=str)
-
-
-@pytest.fixture(params=["kernels", "torch"])
-def way(request, monkeypatch) -> str:
-    """Who computes."""
-    if request.param == "torch":
-        monkeypatch.setattr(activations, "_library", lambda: None)
-    elif activations._library() is None:
-        pytest.skip("the kernels are not built")
-    return request.param
 
 
 def exact_gelu(x: torch.Tensor) -> torch.Tensor:
@@ -47,9 +36,7 @@ def slope(function, x: torch.Tensor) -> torch.Tensor:
     return x.grad
 
 
-def test_every_bf16_number_has_the_exact_gelu_and_slope_rounded_once():
-    if activations._library() is None:
-        pytest.skip("the kernels are not built")
+def test_every_bf16_number_has_the_exact_gelu_and_slope_rounded_once(needs_kernels):
     x = every_bf16()
     assert int(units_apart(gelu(x), exact_gelu(x.double()).bfloat16()).max()) <= 1
     wanted = slope(exact_gelu, x[x.abs() < 100].double()).bfloat16()
@@ -114,13 +101,11 @@ def test_any_strides_and_sizes_will_do(way, dtype):
 
 
 @both_types
-def test_kernels_and_torch_agree(dtype, monkeypatch):
-    if activations._library() is None:
-        pytest.skip("the kernels are not built")
+def test_kernels_and_torch_agree(dtype, needs_kernels, without_kernels):
     torch.manual_seed(2)
     x = torch.randn(64, 96).to(dtype)
     ours = [f(x) for f in (gelu, swiglu)] + [slope(f, x) for f in (gelu, swiglu)]
-    monkeypatch.setattr(activations, "_library", lambda: None)
+    without_kernels()
     theirs = [f(x) for f in (gelu, swiglu)] + [slope(f, x) for f in (gelu, swiglu)]
     close = {torch.float32: 2e-6, torch.bfloat16: 0.02}[dtype]
     for a, b in zip(ours, theirs, strict=True):

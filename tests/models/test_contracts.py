@@ -19,6 +19,9 @@ from lingloom.models.rmsnorm import RMSNorm
 from lingloom.models.rnn import RNNSettings
 from lingloom.settings import Kinds, Settings
 from lingloom.tokens.batch import Batch
+from lingloom.train.objectives.cross_entropy import next_token
+from lingloom.train.parameters import Parameters
+from lingloom.train.workers import Workers
 
 END = 0
 MODELS = [
@@ -198,6 +201,20 @@ def test_weight_decay_falls_on_matrices_only(settings):
     for name, parameter in model.named_parameters():
         matrix = parameter.ndim == 2 and name != "positions"
         assert model.decays(name, parameter) == matrix, name
+
+
+@every_neural_model
+def test_micro_batches_give_one_loss_and_one_gradient(settings, autograd):
+    ids = torch.arange(1, 25).view(4, 6)
+    rows = Batch(ids, ids.roll(-1, 1))
+    found = [autograd(fresh(settings), next_token, rows)]
+    for micro in (4, 3, 1):
+        parameters = Parameters(fresh(settings), torch.float32)
+        loss, count = Workers(parameters, next_token, compiled=False, seed=0)(0, rows, micro)
+        found.append((loss / count, parameters.grad.clone()))
+    for loss, gradient in found[1:]:
+        assert loss == pytest.approx(found[0][0], rel=1e-5)
+        torch.testing.assert_close(gradient, found[0][1], rtol=1e-4, atol=1e-6)
 
 
 @every_neural_model

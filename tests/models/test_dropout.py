@@ -12,16 +12,6 @@ from lingloom.models.dropout import Draw, Dropout, drawing_from, drop, dropout, 
 both_types = pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32], ids=str)
 
 
-@pytest.fixture(params=["kernels", "torch"])
-def way(request, monkeypatch) -> str:
-    """Who draws."""
-    if request.param == "torch":
-        monkeypatch.setattr(module, "_library", lambda: None)
-    elif module._library() is None:
-        pytest.skip("the kernels are not built")
-    return request.param
-
-
 PUBLISHED = [  # counter, key, answer: philox4x32-10 among Random123's known answers
     ([0] * 4, 0, "6627e8d5 e169c58d bc57ac4c 9b00dbd8"),
     ([0xFFFFFFFF] * 4, 2**64 - 1, "408f276d 41c83b0e a20bc7c6 6d5451fd"),
@@ -47,14 +37,12 @@ def test_eight_places_take_the_answer_of_one_counter():
 
 @both_types
 @pytest.mark.parametrize("size", [0, 1, 255, 256, 257, 10_000])
-def test_the_kernel_drops_what_its_twin_drops(dtype, size, monkeypatch):
-    if module._library() is None:
-        pytest.skip("the kernels are not built")
+def test_the_kernel_drops_what_its_twin_drops(dtype, size, needs_kernels, without_kernels):
     torch.manual_seed(0)
     x = torch.randn(size).to(dtype)
     draws = [Draw(2**64 - 3, 2**32 - 1, 6554), Draw(5, 0, 65_535), Draw(1, 7, 0)]
     by_kernel = [drop(x, draw) for draw in draws]
-    monkeypatch.setattr(module, "_library", lambda: None)
+    without_kernels()
     assert all(torch.equal(drop(x, draw), y) for draw, y in zip(draws, by_kernel, strict=True))
 
 

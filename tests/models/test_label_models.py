@@ -154,9 +154,9 @@ def test_padding_changes_nothing(settings):
 
 
 @every_model
-def test_micro_batches_give_one_loss_and_one_gradient(settings):
-    rows, found = rows_of(settings), []
-    objective = objective_of(settings, TrainSettings())
+def test_micro_batches_give_one_loss_and_one_gradient(settings, autograd):
+    rows, objective = rows_of(settings), objective_of(settings, TrainSettings())
+    found = [autograd(fresh(settings), objective.loss, rows)]
     for micro in (4, 3, 1):
         model = fresh(settings)
         parameters = Parameters(model, torch.float32)

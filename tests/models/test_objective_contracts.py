@@ -100,8 +100,9 @@ def test_settings_come_back_from_a_recipe_unchanged(settings):
 
 
 @every_row
-def test_micro_batches_give_one_loss_and_one_gradient(kind, settings):
-    rows, found = rows_of(kind, settings), []
+def test_micro_batches_give_one_loss_and_one_gradient(kind, settings, autograd):
+    rows = rows_of(kind, settings)
+    found = [autograd(fresh(settings), objective_of(kind).loss, rows)]
     for micro in (4, 3, 1):
         parameters = Parameters(fresh(settings), torch.float32)
         workers = Workers(parameters, objective_of(kind).loss, compiled=False, seed=0)

@@ -234,8 +234,8 @@ def test_dropping_happens_only_while_training(settings):
 
 
 @every_model
-def test_micro_batches_add_up_to_one_loss_and_one_gradient(settings):
-    found = []
+def test_micro_batches_add_up_to_one_loss_and_one_gradient(settings, autograd):
+    found = [autograd(fresh(settings), next_token, some())]
     for micro in (4, 3, 1):
         parameters = Parameters(fresh(settings), torch.float32)
         workers = Workers(parameters, next_token, compiled=False, seed=0)

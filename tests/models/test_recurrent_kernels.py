@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from lingloom.models import recurrent_kernels as kernels
 from lingloom.models.recurrent import CELLS
+from lingloom.models.recurrent_kernels import STEP
 from lingloom.models.rnn import RNNSettings
 from lingloom.tokens.batch import Batch
 
@@ -17,7 +17,7 @@ WAYS = ["plain", "restarts", "mask", "restarts and mask"]
 both_cells = pytest.mark.parametrize("kind", ["lstm", "peephole"])
 both_types = pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32], ids=str)
 every_way = pytest.mark.parametrize("way", WAYS)
-compiled = pytest.mark.skipif(kernels._library() is None, reason="the kernels are not built")
+compiled = pytest.mark.usefixtures("needs_kernels")
 
 
 def cell_of(kind, dtype=torch.float32, seed=0):
@@ -103,7 +103,9 @@ def test_a_cell_takes_the_kernels_wherever_they_serve(dtype, monkeypatch):
 
 
 @both_cells
-def test_other_numbers_other_devices_and_no_kernels_leave_it_to_the_steps(kind, monkeypatch):
+def test_other_numbers_other_devices_and_no_kernels_leave_it_to_the_steps(
+    kind, monkeypatch, without_kernels
+):
     def by_kernels(cell, device="cpu", dtype=torch.float32):
         cell = deepcopy(cell).to(device, dtype)
         x, h, c = (part.to(device) for part in problem(dtype, "plain")[0])
@@ -115,7 +117,7 @@ def test_other_numbers_other_devices_and_no_kernels_leave_it_to_the_steps(kind, 
     monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
     assert by_kernels(cell) is None
     monkeypatch.undo()
-    monkeypatch.setattr(kernels, "_library", lambda: None)
+    without_kernels()
     assert by_kernels(cell) is None
     parts, *_ = problem(torch.float32, "plain")
     outputs, _ = cell(parts[0], tuple(parts[1:]), None)
@@ -165,7 +167,7 @@ def kernel_step(z, c, dtype=torch.float32):
     sums = torch.tensor([z], dtype=dtype)
     memory, peep = torch.tensor([[c]], dtype=dtype), torch.zeros(3, 1, dtype=dtype)
     after, h = torch.empty_like(memory), torch.empty_like(memory)
-    kernels._call("lstm", sums, memory, peep, None, after, h)
+    STEP.taking(sums)(sums, memory, peep, None, after, h, *memory.shape)
     return float(after), float(h)
 
 
@@ -196,7 +198,7 @@ def test_a_step_in_bf16_is_exact_arithmetic_rounded_once():
     shapes = ((64, 4 * C), (64, C), (3, C))
     z, c, peep = (torch.randn(*shape).bfloat16() for shape in shapes)
     after, h = torch.empty_like(c), torch.empty_like(c)
-    kernels._call("lstm", z, c, peep, None, after, h)
+    STEP.taking(z)(z, c, peep, None, after, h, *c.shape)
     i, f, g, o = z.double().chunk(4, dim=1)
     exact = (f + peep[1] * c.double()).sigmoid() * c
     exact += (i + peep[0] * c.double()).sigmoid() * g.tanh()

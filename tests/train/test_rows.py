@@ -3,24 +3,31 @@
 import pytest
 import torch
 
-from lingloom.train import rows as module
-from lingloom.train.rows import adagrad_rows, clear_rows, merge_rows, norm_of_rows, scale_rows
+from lingloom.train.rows import (
+    adagrad_rows,
+    add_rows,
+    clear_rows,
+    merge_rows,
+    norm_of_rows,
+    scale_rows,
+)
 
 PICKED = torch.tensor([0, 2, 5])
 
 
-@pytest.fixture(params=["kernels", "torch"])
-def way(request, monkeypatch) -> str:
-    """Who computes."""
-    if request.param == "torch":
-        monkeypatch.setattr(module, "_library", lambda: None)
-    elif module._library() is None:
-        pytest.skip("the kernels are not built")
-    return request.param
-
-
 def table(seed: int, *shape: int) -> torch.Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("width", [1, 3, 16, 37])
+def test_values_are_added_to_rows_that_come_several_times(way, width, dtype):
+    total, values = table(0, 7, width), table(1, 4, width).to(dtype)
+    expected = total.clone()
+    for row, value in zip((5, 2, 5, 0), values.float(), strict=True):
+        expected[row] += value
+    add_rows(total, torch.tensor([5, 2, 5, 0]), values)
+    assert torch.equal(total, expected)
 
 
 @pytest.mark.parametrize("width", [1, 3, 16, 37])

@@ -57,9 +57,9 @@ def test_untouched_rows_may_be_left_alone(kind, objective, monkeypatch):
         assert torch.equal(found[1]["embed.weight"][VOCAB // 2 :], fresh[VOCAB // 2 :])
 
 
-def test_rows_are_known_only_where_every_gradient_came_row_by_row():
+def test_rows_are_known_where_they_are_half_of_all_numbers_or_fewer():
     shapes = [("a", torch.Size([5, 2])), ("b", torch.Size([4, 2])), ("c", torch.Size([2]))]
-    touched = TouchedRows(workers=2)
+    touched = TouchedRows(workers=2, device=torch.device("cpu"))
     assert touched.of(shapes) == {}
     touched.note(0, "a", torch.tensor([3, 1, 3]))
     touched.note(1, "a", torch.tensor([0]))
@@ -67,7 +67,9 @@ def test_rows_are_known_only_where_every_gradient_came_row_by_row():
     found = touched.of(shapes)
     assert {name: rows.tolist() for name, rows in found.items()} == {"a": [0, 1, 3], "b": [2]}
     touched.note(1, "c", None)
-    assert touched.of(shapes) == {} and touched.of(shapes[:2]) != {}
+    assert touched.of(shapes)["c"].tolist() == [0, 1]  # 10 of 20 numbers: a whole one is all rows
+    touched.note(0, "b", torch.tensor([0]))
+    assert touched.of(shapes) == {} and touched.of(shapes[1:2]) != {}
     touched.forget(1)
     assert touched.of(shapes)["a"].tolist() == [1, 3]
 

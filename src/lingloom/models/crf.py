@@ -105,7 +105,7 @@ class CRF(ChainedModel):
         """Both directions' last layers side by side, (B, T, 2C) in the working precision."""
         T = batch.ids.shape[1]
         check_length(T, self.settings.context)
-        x = self.drop(F.embedding(batch.ids, self.embed.weight))
+        x = self.drop(self.embed(batch.ids))
         turned = _turned(batch.seen)
         for ahead, back in zip(self.forwards, self.backwards, strict=True):
             y = _read(back, _taken(x, turned))

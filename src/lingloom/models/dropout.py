@@ -15,7 +15,6 @@ import hashlib
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from typing import Any, NamedTuple
 
 import torch
@@ -23,9 +22,10 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from ..native.kernels import kernels
+from ..native.tensors import SIZE, Kernel, Numbers, rehearsed
 
-_NAMES = {torch.bfloat16: "bf16", torch.float32: "f32"}
+_DRAW = ctypes.c_uint64, ctypes.c_uint32, ctypes.c_uint32
+_DROPOUT = Kernel("dropout", Numbers, Numbers, SIZE, *_DRAW, ctypes.c_float)
 _STEPS = 65_536
 """Chances are whole multiples of 1/65536: 16 bits are drawn for each number."""
 _LANES = 32
@@ -91,19 +91,18 @@ def drop(x: Tensor, draw: Draw, out: Tensor | None = None) -> Tensor:
         out: like x and in one piece; takes the result, and may be x. None: a new tensor.
     """
     assert out is None or out.is_contiguous()
-    if type(x).__name__ == "FakeTensor":  # without numbers: the plan counts memory
-        return torch.empty_like(x, memory_format=torch.contiguous_format) if out is None else out
     x = x.contiguous()
     y = torch.empty_like(x) if out is None else out
-    if (library := _library()) is None or x.dtype not in _NAMES:
-        for start in range(0, x.numel(), _PIECE):
-            part = slice(start, start + _PIECE)
-            there = x.view(-1)[part]
-            dropped = _drawn(draw, start, len(there)) < draw.least
-            y.view(-1)[part] = there * torch.where(dropped, 0.0, draw.scale)
+    if (kernel := _DROPOUT.taking(x)) is not None:
+        kernel(x, y, x.numel(), *draw, draw.scale)
         return y
-    function = getattr(library, f"lingloom_dropout_{_NAMES[x.dtype]}")
-    function(x.data_ptr(), y.data_ptr(), x.numel(), *draw, draw.scale)
+    if rehearsed(x):
+        return y
+    for start in range(0, x.numel(), _PIECE):
+        part = slice(start, start + _PIECE)
+        there = x.view(-1)[part]
+        dropped = _drawn(draw, start, len(there)) < draw.least
+        y.view(-1)[part] = there * torch.where(dropped, 0.0, draw.scale)
     return y
 
 
@@ -167,16 +166,3 @@ def _product(a: int, b: Tensor) -> tuple[Tensor, Tensor]:
     low = a * (b & 0xFFFF)  # below 2^48
     high = a * (b >> 16) + (low >> 16)  # the product without its lowest 16 bits
     return high >> 16, (high & 0xFFFF) << 16 | low & 0xFFFF
-
-
-@cache
-def _library() -> ctypes.CDLL | None:
-    library = kernels()
-    if library is not None:
-        for name in _NAMES.values():
-            function = getattr(library, f"lingloom_dropout_{name}")
-            pointers, numbers = [ctypes.c_void_p] * 2, [ctypes.c_int64, ctypes.c_uint64]
-            more = [ctypes.c_uint32, ctypes.c_uint32, ctypes.c_float]
-            function.argtypes = [*pointers, *numbers, *more]
-            function.restype = None
-    return library

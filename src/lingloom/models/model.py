@@ -79,6 +79,14 @@ class NeuralModel(nn.Module):
         embed = getattr(self, "embed", None)
         return [embed] if isinstance(embed, nn.Embedding) else []
 
+    def sparse_gradients(self, wanted: bool) -> None:
+        """Have the gradients of looked-up tables come as sparse tensors of the rows that were read,
+        instead of whole tables of mostly zeros. Our loop takes both; torch's optimizers mostly do
+        not, so it is off until asked for."""
+        for module in self.modules():
+            if isinstance(module, nn.Embedding):
+                module.sparse = wanted
+
     def row_limits(self) -> dict[str, float]:
         """Parameter -> the largest 2-norm that each of its rows may have after an update."""
         return {}
@@ -238,6 +246,9 @@ class ModelSettings(Settings):
     """Whether the family can start a row from the state in which it left another."""
     decays: ClassVar[bool] = True
     """Whether any of the family's weights decay (`NeuralModel.decays`)."""
+
+    worker_flops: ClassVar[float] = 25e9
+    """Floating-point operations of a step for which a worker beside others pays."""
 
     @property
     def smooths(self) -> bool:

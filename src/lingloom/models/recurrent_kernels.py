@@ -9,9 +9,7 @@ which remains on other devices, under the compiler, and where there are no kerne
 Shapes: B sequences, T steps, I inputs, C width.
 """
 
-import ctypes
 from collections.abc import Sequence
-from functools import cache
 from typing import Any
 
 import torch
@@ -19,9 +17,10 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from ..native.kernels import kernels
+from ..native.tensors import SIZE, Kernel, Numbers
 
-_NAMES = {torch.bfloat16: "bf16", torch.float32: "f32"}
+STEP = Kernel("lstm", *[Numbers] * 6, SIZE, SIZE)
+STEP_BACK = Kernel("lstm_back", *[Numbers] * 10, SIZE, SIZE)
 
 
 def lstm_steps(
@@ -42,7 +41,7 @@ def lstm_steps(
         mask: (B, C), what h is multiplied with before each product.
         restarts: (T, B), whether a step begins from zero.
     """
-    if _kernel(x) is None:
+    if STEP.taking(x) is None:
         return None
     weight_ih, weight_hh, bias_ih, bias_hh = weights
     peep = torch.stack(tuple(peepholes)) if peepholes else x.new_zeros(3, weight_hh.shape[1])
@@ -76,12 +75,13 @@ class _LSTM(torch.autograd.Function):
         states[0], memories[0] = h, c
         entering = states if keep is None else x.new_empty(T, B, C)
         hs, cs, zs = (part.unbind(0) for part in (states, memories, z))
-        begins = _beginning(fresh, T)
+        begins, kernel = _beginning(fresh, T), STEP.taking(x)
+        assert kernel is not None
         for t, before in zip(range(T), entering.unbind(0), strict=False):
             if keep is not None:
                 torch.mul(hs[t], keep[t], out=before)
             torch.addmm(zs[t], before, weight_hh.T, out=zs[t])  # addmm_ is not counted as a product
-            _call("lstm", zs[t], cs[t], peep, begins[t], cs[t + 1], hs[t + 1])
+            kernel(zs[t], cs[t], peep, begins[t], cs[t + 1], hs[t + 1], B, C)
         ctx.save_for_backward(x, weight_ih, weight_hh, peep, z, memories, entering, keep, fresh)
         return states[1:], memories[T].clone()
 
@@ -94,10 +94,11 @@ class _LSTM(torch.autograd.Function):
         dh, dc = x.new_zeros(B, C), grads[1].to(torch.float32, copy=True).contiguous()
         dpeep = torch.zeros_like(peep, dtype=torch.float32)
         cs, zs, dzs, dys = (part.unbind(0) for part in (memories, z, dz, dy))
-        begins = _beginning(fresh, T)
+        begins, kernel = _beginning(fresh, T), STEP_BACK.taking(x)
+        assert kernel is not None
         for t in reversed(range(T)):
             seen = (zs[t], cs[t], peep, begins[t], cs[t + 1])
-            _call("lstm_back", *seen, dys[t], dh, dc, dzs[t], dpeep)
+            kernel(*seen, dys[t], dh, dc, dzs[t], dpeep, B, C)
             torch.mm(dzs[t], weight_hh, out=dh)
             if keep is not None:
                 dh.mul_(keep[t])
@@ -111,37 +112,3 @@ class _LSTM(torch.autograd.Function):
 def _beginning(fresh: Tensor | None, steps: int) -> Sequence[Tensor | None]:
     """Which rows begin at each of the steps."""
     return [None] * steps if fresh is None else fresh.unbind(0)
-
-
-def _kernel(x: Tensor) -> str | None:
-    """The kernels' name for x's numbers; None where torch computes."""
-    known = type(x) is Tensor or _rehearsed(x)
-    if torch.compiler.is_compiling() or not known or x.device.type != "cpu":
-        return None
-    return _NAMES.get(x.dtype) if _library() is not None else None
-
-
-def _rehearsed(x: Tensor) -> bool:
-    """Whether x is a tensor without numbers, with which the plan counts memory."""
-    return type(x).__name__ == "FakeTensor"  # importing it takes a third of a second
-
-
-def _call(kind: str, z: Tensor, c: Tensor, *others: Tensor | None) -> None:
-    """A kernel for one step; `z` (B, 4C) and `c` (B, C) are its first arguments."""
-    if _rehearsed(z):
-        return
-    function = getattr(_library(), f"lingloom_{kind}_{_NAMES[z.dtype]}")
-    places = (None if tensor is None else tensor.data_ptr() for tensor in others)
-    function(z.data_ptr(), c.data_ptr(), *places, *c.shape)
-
-
-@cache
-def _library() -> ctypes.CDLL | None:
-    library = kernels()
-    if library is not None:
-        for name in _NAMES.values():
-            for kind, pointers in (("lstm", 6), ("lstm_back", 10)):
-                function = getattr(library, f"lingloom_{kind}_{name}")
-                function.argtypes = [*[ctypes.c_void_p] * pointers, *[ctypes.c_int64] * 2]
-                function.restype = None
-    return library

@@ -166,7 +166,7 @@ class RNN(CausalModel):
 
     def _read(self, ids: Tensor, state: Tensor, restarts: Tensor | None) -> tuple[Tensor, Tensor]:
         """Outputs of the last layer, (T, B, C), and the state after the last step, (B, N)."""
-        x = self._drop(F.embedding(ids.T, self.embed.weight))
+        x = self._drop(self.embed(ids.T))
         parts = state.to(x.dtype, copy=True).split(self.parts, dim=1)
         each, ends = len(parts) // len(self.layers), []
         for i, layer in enumerate(self.layers):

@@ -99,9 +99,7 @@ class TextCNN(LabelModel):
         """The best match of every filter, (B, W*M) in the working precision."""
         T = batch.ids.shape[1]
         check_length(T, self.settings.context)
-        x = torch.cat(
-            [F.embedding(batch.ids, table.weight) for table in self.input_tables()], dim=2
-        )
+        x = torch.cat([table(batch.ids) for table in self.input_tables()], dim=2)
         x = x.masked_fill(~batch.seen[..., None], 0).transpose(1, 2)  # (B, C, T)
         sizes = batch.seen.sum(1)[:, None, None]
         best = []

@@ -14,7 +14,6 @@ from typing import ClassVar, Literal
 import torch
 from pydantic import Field, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ..errors import ShapeError
 from ..tokens.batch import WordRows
@@ -29,6 +28,7 @@ class Word2VecSettings(ModelSettings):
 
     objectives: ClassVar[tuple[str, ...]] = ("skip_gram", "cbow")
     decays: ClassVar[bool] = False
+    worker_flops: ClassVar[float] = 0.0  # a micro-batch is one call of a kernel: it always pays
     kind: Literal["word2vec"] = "word2vec"
     vocab: NonNegativeInt = Field(default=0, le=2**31)
     """Number of token ids; 0 takes the tokenizer's."""
@@ -45,10 +45,7 @@ class Word2VecSettings(ModelSettings):
 
 
 class Word2Vec(NeuralModel):
-    """`embed` holds the vectors that are kept, `output` what they are learnt against.
-
-    Gradients of both come row by row, as sparse tensors: a step reads few words of many.
-    """
+    """`embed` holds the vectors that are kept, `output` what they are learnt against."""
 
     def __init__(self, settings: Word2VecSettings):
         super().__init__()
@@ -67,19 +64,16 @@ class Word2Vec(NeuralModel):
                 f"{batch.ids.shape[1]} words do not fit model.context {self.settings.context}; "
                 "split the text or raise it"
             )
-        return look_up(self.embed.weight, batch.ids)
+        vectors: Tensor = self.embed(batch.ids)
+        return vectors
 
     def outputs(self, ids: Tensor) -> Tensor:
         """What words, or inner nodes, are foretold by: (..., C) for ids (...)."""
-        return look_up(self.output.weight, ids)
+        vectors: Tensor = self.output(ids)
+        return vectors
 
     def flops_per_token(self, context: int) -> float:
         return 2.0 * self.settings.width * SCORED
 
     def decays(self, name: str, parameter: nn.Parameter) -> bool:
         return False  # the length of a vector says how often its word is there
-
-
-def look_up(table: Tensor, ids: Tensor) -> Tensor:
-    """Rows of `table` (V, C), (..., C) for ids (...); its gradient comes row by row."""
-    return F.embedding(ids, table, sparse=True)

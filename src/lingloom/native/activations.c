@@ -16,24 +16,6 @@
 
 #include "floats.h"
 
-/* exp(-v) for v in -87..87, within 2 units of the last place; nan for nan. The whole part of the
- * power of two goes into the exponent's bits; what is left, -0.5..0.5, into exp's Taylor series,
- * whose first term left out is below 2e-8 there. */
-INLINE float exp_minus(float v) {
-    const float shift = 12582912.0f; /* 1.5 * 2^23: added, it rounds to a whole number */
-    float power = v * -1.44269504f, whole = (power + shift) - shift;
-    float rest = (-v - whole * 0.693145752f) - whole * 1.42860677e-6f; /* ln 2 in two parts */
-    float p = 1.0f / 720 + rest * (1.0f / 5040);
-    p = 1.0f / 120 + rest * p;
-    p = 1.0f / 24 + rest * p;
-    p = 1.0f / 6 + rest * p;
-    p = 0.5f + rest * p;
-    p = 1.0f + rest * p;
-    p = 1.0f + rest * p;
-    uint32_t bits = to_bits(power + shift) << 23; /* the whole number, modulo 512 */
-    return p * from_bits(bits + 0x3f800000);
-}
-
 /* x brought into -limit..limit; nan becomes a limit. In whole numbers, because gcc splits a loop
  * with float comparisons in three and computes each part. */
 INLINE float within(float x, float limit) {

@@ -67,22 +67,6 @@ static int make_room(Room *room, int64_t places, int64_t drawn, int64_t width) {
     return 1;
 }
 
-/* exp(v) for v in -87..0, within 2 units of the last place; see activations.c. */
-INLINE float exp_below_zero(float v) {
-    const float shift = 12582912.0f; /* 1.5 * 2^23: added, it rounds to a whole number */
-    float power = v * 1.44269504f, whole = (power + shift) - shift;
-    float rest = (v - whole * 0.693145752f) - whole * 1.42860677e-6f;
-    float p = 1.0f / 720 + rest * (1.0f / 5040);
-    p = 1.0f / 120 + rest * p;
-    p = 1.0f / 24 + rest * p;
-    p = 1.0f / 6 + rest * p;
-    p = 0.5f + rest * p;
-    p = 1.0f + rest * p;
-    p = 1.0f + rest * p;
-    uint32_t bits = to_bits(power + shift) << 23;
-    return p * from_bits(bits + 0x3f800000);
-}
-
 /* log(x) for x of at least 1, within 1e-12: of x = 2^n m it is n log 2 + log m, and with
  * s = (m - 1) / (m + 1), at most 1/3, log m = 2 (s + s^3 / 3 + s^5 / 5 + ...). Inf and nan are
  * answered by themselves. */
@@ -107,7 +91,7 @@ INLINE double tell(float *score, int n, float weight) {
         for (int j = 0; j < LANES; j++) {
             float s = score[i + j];
             uint32_t bits = to_bits(s) & 0x7fffffff, most = 0x42ae0000; /* |s|, 87 */
-            float size = from_bits(bits < most ? bits : most), e = exp_below_zero(-size);
+            float size = from_bits(bits < most ? bits : most), e = exp_minus(size);
             float one = 1 / (1 + e), above = s < 0 ? 0 : s; /* nan stays */
             uint32_t sign = (uint32_t)((int32_t)to_bits(s) >> 31);         /* all ones below 0 */
             float p = from_bits((to_bits(e * one) & sign) | (to_bits(one) & ~sign));
@@ -278,7 +262,7 @@ CLONES static int64_t compute(const Tables *of, const Row *row, const Room *room
  * d_around (rows, places, width) and d_drawn (rows, drawn, width): gradients by the embed vectors
  * of ids, by their output vectors, and by those of the words drawn; NULL where none is wanted.
  */
-int64_t lingloom_around(const float *embed, const float *output, int64_t vocab, int64_t width,
+int64_t lingloom_around_f32(const float *embed, const float *output, int64_t vocab, int64_t width,
                         const int64_t *ids, const int64_t *place, const int64_t *reach,
                         const int64_t *chance, int64_t rows, int64_t places, int64_t drawn, int64_t window,
                         double negatives, float *d_read, float *d_around, float *d_drawn, double *cost) {

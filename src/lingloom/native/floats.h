@@ -1,5 +1,5 @@
 /* What kernels over floats share: their target machines, a float's bits, reading and writing bf16
-   (rounded to nearest, ties to even). */
+   (rounded to nearest, ties to even), and the exponential function. */
 #ifndef LINGLOOM_FLOATS_H
 #define LINGLOOM_FLOATS_H
 
@@ -38,5 +38,36 @@ INLINE uint16_t write_bf16(float x) {
 INLINE float read_f32(float x) { return x; }
 
 INLINE float write_f32(float x) { return x; }
+
+/* Of exp(-v) = 2^k exp(r), for v in -87..87: r, in -0.35..0.35, and 2^k by its exponent's bits. */
+INLINE float reduced(float v, float *two_to_k) {
+    const float shift = 12582912.0f; /* 1.5 * 2^23: added, it rounds to a whole number */
+    float power = v * -1.44269504f, whole = (power + shift) - shift;
+    *two_to_k = from_bits((to_bits(power + shift) << 23) + 0x3f800000); /* k modulo 512 */
+    return (-v - whole * 0.693145752f) - whole * 1.42860677e-6f; /* ln 2 in two parts */
+}
+
+/* (exp(r) - 1 - r) / r^2 for r in -0.35..0.35, by the Taylor series, whose first term left out
+ * is below 6e-9 of r. */
+INLINE float beyond_linear(float r) {
+    float p = 1.0f / 720 + r * (1.0f / 5040);
+    p = 1.0f / 120 + r * p;
+    p = 1.0f / 24 + r * p;
+    p = 1.0f / 6 + r * p;
+    return 0.5f + r * p;
+}
+
+/* exp(-v) for v in -87..87, within 2 units of the last place; nan for nan. */
+INLINE float exp_minus(float v) {
+    float two_to_k, r = reduced(v, &two_to_k);
+    return (1.0f + r * (1.0f + r * beyond_linear(r))) * two_to_k;
+}
+
+/* exp(-v) - 1 for v in -87..87, exact to a few units of the last place near zero too, where exp
+ * alone would lose what tanh needs: 2^k (exp(r) - 1) + (2^k - 1). */
+INLINE float exp_minus_one(float v) {
+    float two_to_k, r = reduced(v, &two_to_k);
+    return two_to_k * (r + r * r * beyond_linear(r)) + (two_to_k - 1.0f);
+}
 
 #endif

@@ -25,23 +25,6 @@ INLINE float limited(float x, float limit) {
     return from_bits(kept | (bits & 0x80000000));
 }
 
-/* exp(-v) - 1 for v in -87..87, exact to a few units of the last place near zero too, where exp
- * alone would lose what tanh needs. With -v = k ln 2 + r: 2^k (exp(r) - 1) + (2^k - 1), and for
- * exp(r) - 1, r in -0.35..0.35, the Taylor series, whose first term left out is below 6e-9 r. */
-INLINE float exp_minus_one(float v) {
-    const float shift = 12582912.0f; /* 1.5 * 2^23: added, it rounds to a whole number */
-    float power = v * -1.44269504f, whole = (power + shift) - shift;
-    float rest = (-v - whole * 0.693145752f) - whole * 1.42860677e-6f; /* ln 2 in two parts */
-    float p = 1.0f / 720 + rest * (1.0f / 5040);
-    p = 1.0f / 120 + rest * p;
-    p = 1.0f / 24 + rest * p;
-    p = 1.0f / 6 + rest * p;
-    p = 0.5f + rest * p;
-    p = rest + rest * rest * p;
-    float scale = from_bits((to_bits(power + shift) << 23) + 0x3f800000);
-    return scale * p + (scale - 1.0f);
-}
-
 INLINE float sigmoid(float v) { return 1.0f / (2.0f + exp_minus_one(limited(v, 87.0f))); }
 
 /* Beyond 10 it is 1 in float32. */

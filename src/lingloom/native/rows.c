@@ -11,9 +11,23 @@
 
 #include "floats.h"
 
+#define ADD(NAME, TYPE)                                                                            \
+    /* total[rows[i]] += values[i], of each i in turn */                                           \
+    CLONES void lingloom_rows_add_##NAME(float *total, const int64_t *rows, int64_t k,             \
+                                         int64_t width, const TYPE *values) {                      \
+        for (int64_t i = 0; i < k; i++) {                                                          \
+            float *restrict to = total + rows[i] * width;                                          \
+            const TYPE *restrict from = values + i * width;                                        \
+            for (int64_t j = 0; j < width; j++) to[j] += read_##NAME(from[j]);                     \
+        }                                                                                          \
+    }
+
+ADD(bf16, uint16_t)
+ADD(f32, float)
+
 /* total[r] = (total[r] + others[0][r] + ...) / divisor, others[..][r] = 0, of each r in rows (k,) */
-CLONES void lingloom_rows_merge(float *total, float *const *others, int64_t tables,
-                                const int64_t *rows, int64_t k, int64_t width, float divisor) {
+CLONES void lingloom_rows_merge_f32(float *total, float *const *others, int64_t tables,
+                                    const int64_t *rows, int64_t k, int64_t width, float divisor) {
     for (int64_t i = 0; i < k; i++) {
         float *restrict to = total + rows[i] * width;
         for (int64_t t = 0; t < tables; t++) {
@@ -26,8 +40,8 @@ CLONES void lingloom_rows_merge(float *total, float *const *others, int64_t tabl
 }
 
 /* table[r] *= factor */
-CLONES void lingloom_rows_scale(float *table, const int64_t *rows, int64_t k, int64_t width,
-                                float factor) {
+CLONES void lingloom_rows_scale_f32(float *table, const int64_t *rows, int64_t k, int64_t width,
+                                    float factor) {
     for (int64_t i = 0; i < k; i++) {
         float *restrict row = table + rows[i] * width;
         for (int64_t j = 0; j < width; j++) row[j] *= factor;
@@ -35,7 +49,7 @@ CLONES void lingloom_rows_scale(float *table, const int64_t *rows, int64_t k, in
 }
 
 /* table[r] = 0 */
-void lingloom_rows_clear(float *table, const int64_t *rows, int64_t k, int64_t width) {
+void lingloom_rows_clear_f32(float *table, const int64_t *rows, int64_t k, int64_t width) {
     for (int64_t i = 0; i < k; i++)
         memset(table + rows[i] * width, 0, (size_t)width * sizeof *table);
 }
@@ -53,16 +67,17 @@ INLINE double squares_of(const float *row, int64_t width) {
 }
 
 /* The sum of the squares of all numbers of the rows. */
-CLONES double lingloom_rows_squares(const float *table, const int64_t *rows, int64_t k,
-                                    int64_t width) {
+CLONES double lingloom_rows_squares_f32(const float *table, const int64_t *rows, int64_t k,
+                                        int64_t width) {
     double sum = 0;
     for (int64_t i = 0; i < k; i++) sum += squares_of(table + rows[i] * width, width);
     return sum;
 }
 
 /* squares[r] += mean of g[r]^2; w[r] -= lr g[r] / (sqrt(squares[r]) + eps) */
-CLONES void lingloom_rows_adagrad(float *w, const float *grad, float *squares, const int64_t *rows,
-                                  int64_t k, int64_t width, float lr, float eps) {
+CLONES void lingloom_rows_adagrad_f32(float *w, const float *grad, float *squares,
+                                      const int64_t *rows,
+                                      int64_t k, int64_t width, float lr, float eps) {
     for (int64_t i = 0; i < k; i++) {
         const float *restrict g = grad + rows[i] * width;
         float *restrict to = w + rows[i] * width;

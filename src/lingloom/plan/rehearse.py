@@ -112,6 +112,7 @@ def _traced_bytes(model: ModelSettings, train: TrainSettings, micro: int, tokens
     with _default_dtype(working_dtype(train.precision)), FakeTensorMode():
         network: NeuralModel = model.build()
         network.train()
+        network.sparse_gradients(not train.compile)
         rows = objective.pretended(model, train, micro, tokens)
         with _Pretence(rows.ids.numel()) as ledger:
             loss, _ = objective.loss(network, rows)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from ..errors import ShapeError
 from ..models.model import NeuralModel
 from .optim import ParameterGroup
-from .rows import merge_rows
+from .rows import add_rows, merge_rows
 from .touched import TouchedRows
 
 Kind = Literal["matrix", "embedding", "vector"]
@@ -61,7 +61,7 @@ class Parameters:
         views = zip(names, self._views(self.master), strict=True)
         self._limited = [(view, limits[name]) for name, view in views if name in limits]
         self._grad_views = [list(self._views(grad)) for grad in self.grads]
-        self._names, self._touched = names, TouchedRows(workers)
+        self._names, self._touched = names, TouchedRows(workers, device)
         self.refresh()
 
     @property
@@ -82,7 +82,7 @@ class Parameters:
                 continue
             if grad.is_sparse:
                 rows = grad._indices()[0]
-                total.index_add_(0, rows, grad._values().to(total.dtype))
+                add_rows(total, rows, grad._values())
                 self._touched.note(worker, name, rows)
             else:
                 total += grad

@@ -4,25 +4,41 @@ A step of word vectors reads few rows of large tables, and then its sums are a s
 torch copies rows out and back for each operation, eleven times a step, and wakes its threads each
 time. Both ways agree but for the rounding of sums.
 
-Shapes: tables (V, ...) float32 in one piece, rows (k,) int64, each once; W numbers in a row.
+Shapes: tables (V, ...) float32 in one piece, rows (k,) int64, each once where nothing else is said;
+W numbers in a row.
 """
 
 import ctypes
 from collections.abc import Sequence
-from functools import cache
 
 import torch
 from torch import Tensor
 
-from ..native.kernels import kernels
+from ..native.tensors import F32, SIZE, Kernel, Numbers
+
+_WHERE = Numbers, SIZE, SIZE
+_NUMBER = ctypes.c_float
+_ADD = Kernel("rows_add", Numbers, *_WHERE, Numbers)
+_MERGE = Kernel("rows_merge", Numbers, ctypes.c_void_p, SIZE, *_WHERE, _NUMBER, of=F32)
+_SCALE = Kernel("rows_scale", Numbers, *_WHERE, _NUMBER, of=F32)
+_CLEAR = Kernel("rows_clear", Numbers, *_WHERE, of=F32)
+_SQUARES = Kernel("rows_squares", Numbers, *_WHERE, result=ctypes.c_double, of=F32)
+_ADAGRAD = Kernel("rows_adagrad", *[Numbers] * 3, *_WHERE, _NUMBER, _NUMBER, of=F32)
+
+
+def add_rows(total: Tensor, rows: Tensor, values: Tensor) -> None:
+    """Add `values` (k, ...), in any precision, to the rows, which may be there several times."""
+    if (kernel := _ADD.taking(values)) is not None and _MERGE.taking(total) is not None:
+        kernel(total, *_where(total, rows.contiguous()), values.contiguous())
+        return
+    total.index_add_(0, rows, values.to(total.dtype))
 
 
 def merge_rows(total: Tensor, others: Sequence[Tensor], rows: Tensor, divisor: float) -> None:
     """Add the rows of `others` to those of `total`, make them zero there, and divide the sums."""
-    if (library := _for(total)) is not None:
+    if (kernel := _MERGE.taking(total)) is not None:
         pointers = (ctypes.c_void_p * len(others))(*(other.data_ptr() for other in others))
-        head = (total.data_ptr(), pointers, len(others))
-        library.lingloom_rows_merge(*head, *_where(total, rows), divisor)
+        kernel(total, pointers, len(others), *_where(total, rows), divisor)
         return
     sums = total.index_select(0, rows)
     for other in others:
@@ -33,24 +49,24 @@ def merge_rows(total: Tensor, others: Sequence[Tensor], rows: Tensor, divisor: f
 
 def scale_rows(table: Tensor, rows: Tensor, factor: float) -> None:
     """Multiply the rows by `factor`."""
-    if (library := _for(table)) is not None:
-        library.lingloom_rows_scale(table.data_ptr(), *_where(table, rows), factor)
+    if (kernel := _SCALE.taking(table)) is not None:
+        kernel(table, *_where(table, rows), factor)
         return
     table.index_copy_(0, rows, table.index_select(0, rows).mul_(factor))
 
 
 def clear_rows(table: Tensor, rows: Tensor) -> None:
     """Make the rows zero."""
-    if (library := _for(table)) is not None:
-        library.lingloom_rows_clear(table.data_ptr(), *_where(table, rows))
+    if (kernel := _CLEAR.taking(table)) is not None:
+        kernel(table, *_where(table, rows))
         return
     table.index_fill_(0, rows, 0.0)
 
 
 def norm_of_rows(table: Tensor, rows: Tensor) -> Tensor:
     """2-norm of all numbers of the rows, ()."""
-    if (library := _for(table)) is not None:
-        squares = library.lingloom_rows_squares(table.data_ptr(), *_where(table, rows))
+    if (kernel := _SQUARES.taking(table)) is not None:
+        squares = kernel(table, *_where(table, rows))
         return torch.tensor(squares, dtype=torch.float64).sqrt().float()
     return torch.linalg.vector_norm(table.index_select(0, rows), dtype=torch.float64).float()
 
@@ -68,9 +84,8 @@ def adagrad_rows(
         lr: step size.
         eps: added to the root.
     """
-    if (library := _for(w)) is not None:
-        tables = (part.data_ptr() for part in (w, grad, squares))
-        library.lingloom_rows_adagrad(*tables, *_where(w, rows), lr, eps)
+    if (kernel := _ADAGRAD.taking(w)) is not None:
+        kernel(w, grad, squares, *_where(w, rows), lr, eps)
         return
     g = grad.index_select(0, rows)
     norm = torch.linalg.vector_norm(g.flatten(1), dim=1)
@@ -82,31 +97,7 @@ def adagrad_rows(
     w.index_copy_(0, rows, moved)
 
 
-def _where(table: Tensor, rows: Tensor) -> tuple[int, int, int]:
-    """What a kernel is told of `rows`: where they lie, how many there are, and W."""
+def _where(table: Tensor, rows: Tensor) -> tuple[Tensor, int, int]:
+    """What a kernel is told of `rows`: themselves, how many there are, and W."""
     assert rows.dtype == torch.int64 and rows.is_contiguous() and table.is_contiguous()
-    return rows.data_ptr(), len(rows), table[0].numel()
-
-
-def _for(table: Tensor) -> ctypes.CDLL | None:
-    """The kernels, where they can take `table`."""
-    return _library() if table.device.type == "cpu" and table.dtype == torch.float32 else None
-
-
-@cache
-def _library() -> ctypes.CDLL | None:
-    library = kernels()
-    if library is not None:
-        pointer, size, number = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float
-        where = [pointer, size, size]
-        for name, before, after in (
-            ("merge", [pointer, pointer, size], [number]),
-            ("scale", [pointer], [number]),
-            ("clear", [pointer], []),
-            ("squares", [pointer], []),
-            ("adagrad", [pointer] * 3, [number, number]),
-        ):
-            function = getattr(library, f"lingloom_rows_{name}")
-            function.argtypes = [*before, *where, *after]
-            function.restype = ctypes.c_double if name == "squares" else None
-    return library
+    return rows, len(rows), table[0].numel()

@@ -12,13 +12,15 @@ from torch import Tensor
 
 
 class TouchedRows:
-    """The rows of each parameter on which gradients fell, as long as all came row by row.
+    """The rows of each parameter on which gradients fell.
 
     Args:
         workers: that note rows side by side.
+        device: where the gradients are.
     """
 
-    def __init__(self, workers: int):
+    def __init__(self, workers: int, device: torch.device):
+        self._device = device
         self._rows: list[dict[str, list[Tensor]]] = [{} for _ in range(workers)]
         self._whole: list[set[str]] = [set() for _ in range(workers)]
 
@@ -35,16 +37,20 @@ class TouchedRows:
         self._whole[worker].clear()
 
     def of(self, shapes: Sequence[tuple[str, torch.Size]]) -> dict[str, Tensor]:
-        """Name -> rows (k,) int64, rising, for parameters that are treated together; {} where a
-        gradient fell on all of one, or none fell on any."""
-        if any(name in whole for whole in self._whole for name, _ in shapes):
-            return {}
-        found = {}
+        """Name -> rows (k,) int64, rising, for parameters that are treated together; {} where they
+        hold more than half of all numbers, so that passing over everything is no dearer."""
+        found, touched, total = {}, 0, 0
         for name, shape in shapes:
+            total += shape.numel()
             fell = [rows for noted in self._rows for rows in noted.get(name, [])]
-            if fell:
-                mask = torch.zeros(shape[0], dtype=torch.bool, device=fell[0].device)
+            if any(name in whole for whole in self._whole):
+                found[name] = torch.arange(shape[0], device=self._device)
+            elif fell:
+                mask = torch.zeros(shape[0], dtype=torch.bool, device=self._device)
                 for rows in fell:
                     mask[rows] = True
                 found[name] = mask.nonzero().flatten()
-        return found
+            else:
+                continue
+            touched += len(found[name]) * (shape.numel() // shape[0])
+        return found if 2 * touched <= total else {}

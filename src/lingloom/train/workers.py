@@ -1,8 +1,9 @@
 """Gradients of one step's batch, in micro-batches, on one or several threads of this process.
 
 A worker takes every k-th micro-batch and sums its gradients in its own buffer, so the result does
-not depend on who is faster. Two workers on one core each do more than one worker on two: nobody
-waits for anybody between two operations.
+not depend on who is faster. Of large steps two workers on one core each do somewhat more than one
+worker on two, for nobody waits for anybody between two operations; of small ones less, for a second
+buffer of gradients and a second run through Python cost more than that (benchmarks/workers.py).
 """
 
 from collections.abc import Sequence
@@ -16,23 +17,57 @@ from ..device import seed_all
 from ..models.dropout import drawing_from
 from ..models.model import ModelSettings, NeuralModel
 from ..tokens.batch import Batch, Rows
-from .objectives.objective import Objective
+from .objectives.objective import Objective, objective_of
 from .parameters import Parameters
 from .settings import TrainSettings
 
+MICRO_TOKENS = 2048
+"""Most tokens of a micro-batch that is chosen for the user. Twice as many are no faster, and with
+tensors above 32 MB glibc returns each to the system."""
+MOST_WORKERS = 4
+"""Each further worker costs a float32 gradient buffer."""
 
-def worker_count(model: ModelSettings, train: TrainSettings, device: torch.device) -> int:
-    """Models that compute gradients side by side; one where the rows of a batch depend on each
-    other, and where torch draws what is dropped, for it has one generator per process."""
+
+def worker_count(
+    model: ModelSettings, train: TrainSettings, device: torch.device | None = None
+) -> int:
+    """Models that compute gradients side by side, on the CPU unless another device is named.
+
+    One where the rows of a batch depend on each other, and where torch draws what is dropped, for
+    it has one generator per process. Else `train.workers`, or as many as have enough to do.
+    """
     keys = ("dropout", "dropconnect", "recurrent_dropout")
     drawn = train.compile and any(getattr(model, key, 0) for key in keys)
-    alone = model.mixes_rows or drawn
-    return train.workers_here() if device.type == "cpu" and not alone else 1
+    if (device and device.type != "cpu") or model.mixes_rows or drawn:
+        return 1
+    if train.workers:
+        return min(train.batch, train.workers)
+    most = min(train.batch, torch.get_num_threads(), MOST_WORKERS)
+    if most == 1 or not type(model).worker_flops:
+        return most
+    return max(1, min(most, int(_step_flops(model, train) / type(model).worker_flops)))
 
 
 def rows_at_once(model: ModelSettings, train: TrainSettings, context: int) -> int:
-    """Rows of `context` places in a micro-batch; all of them where they depend on each other."""
-    return train.batch if model.mixes_rows else train.sequences_at_once(context)
+    """Rows of `context` places in a micro-batch; all of them where they depend on each other.
+
+    The default gives every worker the same number of micro-batches where the batch allows.
+    """
+    if model.mixes_rows:
+        return train.batch
+    if train.micro:
+        return min(train.batch, train.micro)
+    pieces = -(-train.batch // max(1, MICRO_TOKENS // context))
+    workers = worker_count(model, train)
+    return -(-train.batch // min(train.batch, -(-pieces // workers) * workers))
+
+
+def _step_flops(model: ModelSettings, train: TrainSettings) -> float:
+    """Floating-point operations of a step whose rows all fill the context, there and back."""
+    with torch.device("meta"):
+        network: NeuralModel = model.build()
+    row = objective_of(model, train).pretended(model, train, 1, network.settings.context)
+    return 3 * train.batch * network.flops_of(row)
 
 
 class Workers:
@@ -46,6 +81,7 @@ class Workers:
     def __init__(self, parameters: Parameters, objective: Objective, *, compiled: bool, seed: int):
         self.parameters, self.objective, self.seed = parameters, objective, seed
         self.device = parameters.master.device
+        self._sparse(not compiled and self.device.type != "mps")  # neither takes sparse tensors
         self._hidden = (
             [torch.compile(m.hidden, dynamic=False) for m in parameters.models] if compiled else []
         )
@@ -55,7 +91,7 @@ class Workers:
             ThreadPoolExecutor(1, f"worker-{i}") for i in range(count if count > 1 else 0)
         ]
         for pool in self._pools:
-            pool.submit(torch.set_num_threads, max(1, threads // count)).result()
+            pool.submit(_take_threads, max(1, threads // count)).result()
         torch.set_num_threads(threads)  # each thread keeps its own count from here on
         self._random: bool | None = None if self._pools else True
 
@@ -80,9 +116,14 @@ class Workers:
         return sum(loss for loss, _ in results), count
 
     def close(self) -> None:
-        """End the threads."""
+        """End the threads, and leave the models as they came."""
+        self._sparse(False)
         for pool in self._pools:
             pool.shutdown()
+
+    def _sparse(self, wanted: bool) -> None:
+        for model in self.parameters.models:
+            model.sparse_gradients(wanted)
 
     def _share(self, worker: int, step: int, pieces: Sequence[Rows]) -> list[tuple[float, int]]:
         mine = range(worker, len(pieces), len(self._pools))
@@ -120,3 +161,10 @@ class Workers:
             return self.objective(model, piece)
         finally:
             del model.hidden  # evaluation sees other shapes, and must not compile for each
+
+
+def _take_threads(count: int) -> None:
+    """Have operations of this thread use `count` threads."""
+    # A thread's first question, or else its first operation, sets its count to the process's.
+    torch.get_num_threads()
+    torch.set_num_threads(count)

@@ -10,7 +10,6 @@ S places; R stretches at once.
 """
 
 import ctypes
-from functools import cache
 from typing import Any
 
 import torch
@@ -19,12 +18,14 @@ from torch.nn import functional as F
 
 from ...errors import DataError
 from ...models.word2vec import Word2Vec
-from ...native.kernels import kernels
+from ...native.tensors import F32, SIZE, Kernel, Numbers, rehearsed
 from ...tokens.batch import WordRows
 from .near_words import near
 
 PLACES = 2048
 """Places that PyTorch computes at once."""
+_TAKES = [*[Numbers] * 2, *[SIZE] * 2, *[Numbers] * 4, *[SIZE] * 4, ctypes.c_double]
+_AROUND = Kernel("around", *_TAKES, *[Numbers] * 4, result=SIZE, of=F32)
 NO_MEMORY = -2
 """What the kernel answers when it finds none; -1: an id is outside of the vocabulary."""
 
@@ -54,7 +55,7 @@ def _cost(
     negatives: float,
     grads: "Grads",
 ) -> tuple[Tensor, Tensor]:
-    by = _by_kernel if _is_for_kernel(embed) else _by_torch
+    by = _by_torch if _AROUND.taking(embed) is None else _by_kernel
     return by(embed, output, rows, window, negatives, grads)
 
 
@@ -106,23 +107,6 @@ Grads = tuple[RowGradient, RowGradient] | None
 # --------------------------------------------------------------------------- compiled
 
 
-def _is_for_kernel(table: Tensor) -> bool:
-    return table.dtype == torch.float32 and table.device.type == "cpu" and _kernel() is not None
-
-
-@cache
-def _kernel() -> Any:
-    library = kernels()
-    if library is None:
-        return None
-    function = library.lingloom_around
-    pointer, size = ctypes.c_void_p, ctypes.c_int64
-    function.argtypes = [*[pointer] * 2, *[size] * 2, *[pointer] * 4, *[size] * 4]
-    function.argtypes += [ctypes.c_double, *[pointer] * 4]
-    function.restype = size
-    return function
-
-
 def _by_kernel(
     embed: Tensor, output: Tensor, rows: WordRows, window: int, negatives: float, grads: Grads
 ) -> tuple[Tensor, Tensor]:
@@ -130,18 +114,16 @@ def _by_kernel(
     (B, T), K, (V, C) = rows.ids.shape, rows.chance.shape[1], embed.shape
     read = [part.contiguous() for part in (rows.ids, rows.place, rows.reach, rows.chance)]
     cost = torch.zeros((), dtype=torch.float64)
-    made: list[Tensor] = []  # gradients, of the output vectors in one piece
+    d_read = d_output = d_drawn = None
     if grads:
-        made = [embed.new_empty(B, T, C), embed.new_empty(B * (T + K), C)]
-    pairs = rows.ids.numel()
-    if type(embed).__name__ != "FakeTensor":  # with these, the plan counts memory
-        d_read, d_output = (part.data_ptr() for part in made) if made else (None, None)
-        d_drawn = d_output and d_output + 4 * B * T * C
-        at = [part.data_ptr() for part in (embed, output, *read)]
-        sizes = (B, T, K, window, negatives)
-        pairs = _kernel()(
-            *at[:2], V, C, *at[2:], *sizes, d_read, d_output, d_drawn, cost.data_ptr()
-        )
+        d_read, d_output = embed.new_empty(B, T, C), embed.new_empty(B * (T + K), C)
+        d_drawn = d_output[B * T :]
+    kernel = _AROUND.taking(embed)
+    assert kernel is not None
+    sizes = (B, T, K, window, negatives)
+    pairs = kernel(embed, output, V, C, *read, *sizes, d_read, d_output, d_drawn, cost)
+    if rehearsed(embed):
+        pairs = rows.ids.numel()  # nothing was counted
     if pairs == NO_MEMORY:
         raise MemoryError(f"{B} stretches of {T} words; lower train.micro or model.context")
     if pairs < 0:
@@ -149,9 +131,9 @@ def _by_kernel(
             f"a word id is outside of 0 to {V - 1}, or window {window} of 1 to 100; the run's data "
             "are damaged or of another tokenizer: make them again"
         )
-    if grads:
-        grads[0].add(rows.ids.flatten(), made[0].view(-1, C))
-        grads[1].add(torch.cat((rows.ids.flatten(), rows.chance.flatten())), made[1])
+    if grads and d_read is not None and d_output is not None:
+        grads[0].add(rows.ids.flatten(), d_read.view(-1, C))
+        grads[1].add(torch.cat((rows.ids.flatten(), rows.chance.flatten())), d_output)
     return cost.float(), torch.tensor(pairs)
 
 
