@@ -8,7 +8,6 @@ import torch
 
 from lingloom.errors import DataError
 from lingloom.models.word2vec import Word2VecSettings
-from lingloom.native.kernels import kernels
 from lingloom.tokens.batch import WordRows
 from lingloom.tokens.huffman import huffman_paths
 from lingloom.train.objectives import around
@@ -119,20 +118,18 @@ def some_rows(vocab, rows, T, drawn, window):
     return WordRows(ids, places, reach, torch.randint(vocab, (rows, drawn), generator=draw), read=T)
 
 
-def costs_of(model, rows, window, by_kernel, monkeypatch):
+def costs_of(model, rows, window):
     for parameter in model.parameters():
         parameter.grad = None
-    with monkeypatch.context() as patch:
-        patch.setattr(around, "_is_for_kernel", lambda table: by_kernel)
-        loss, pairs = around.around_cost(model, rows, window, 5.0)
-        (2 * loss).backward()
-        with torch.no_grad():
-            again, _ = around.around_cost(model, rows, window, 5.0)
+    loss, pairs = around.around_cost(model, rows, window, 5.0)
+    (2 * loss).backward()
+    with torch.no_grad():
+        again, _ = around.around_cost(model, rows, window, 5.0)
     assert float(again) == float(loss.detach())
     return loss.item(), pairs, [p.grad.to_dense().double() for p in model.parameters()]
 
 
-@pytest.mark.skipif(kernels() is None, reason="no compiled kernels")
+@pytest.mark.usefixtures("needs_kernels")
 @pytest.mark.parametrize(
     "width, rows, T, drawn, window, size",
     [
@@ -144,21 +141,21 @@ def costs_of(model, rows, window, by_kernel, monkeypatch):
         (1, 1, 40, 129, 2, 1.0),
     ],
 )
-def test_the_kernel_and_torch_agree(width, rows, T, drawn, window, size, monkeypatch):
+def test_the_kernel_and_torch_agree(width, rows, T, drawn, window, size):
     torch.manual_seed(0)
     model = Word2VecSettings(vocab=20, width=width, context=100).build()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.normal_().mul_(size)
     batch = some_rows(20, rows, T, drawn, window)
-    found = costs_of(model, batch, window, True, monkeypatch)
-    exact = costs_of(model.double(), batch, window, False, monkeypatch)
+    found = costs_of(model, batch, window)
+    exact = costs_of(model.double(), batch, window)  # by torch
     assert found[0] == pytest.approx(exact[0], rel=1e-5) and found[1] == exact[1]
     for ours, theirs in zip(found[2], exact[2], strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5 * float(theirs.abs().max()))
 
 
-@pytest.mark.skipif(kernels() is None, reason="no compiled kernels")
+@pytest.mark.usefixtures("needs_kernels")
 @pytest.mark.parametrize("field, bad", [("ids", 20), ("ids", -1), ("chance", 20), ("chance", -9)])
 def test_words_outside_of_the_vocabulary_are_refused_by_the_kernel(field, bad):
     model, batch = (
@@ -170,7 +167,7 @@ def test_words_outside_of_the_vocabulary_are_refused_by_the_kernel(field, bad):
         around.around_cost(model, batch, 2, 5.0)
 
 
-@pytest.mark.skipif(kernels() is None, reason="no compiled kernels")
+@pytest.mark.usefixtures("needs_kernels")
 def test_the_kernel_takes_no_memory_for_gradients_that_nobody_wants(monkeypatch):
     model = Word2VecSettings(vocab=20, width=6, context=100).build()
     monkeypatch.setattr(torch.Tensor, "new_empty", None)
@@ -178,9 +175,10 @@ def test_the_kernel_takes_no_memory_for_gradients_that_nobody_wants(monkeypatch)
         around.around_cost(model, some_rows(20, 1, 9, 3, 2), 2, 5.0)
 
 
-@pytest.mark.skipif(kernels() is None, reason="no compiled kernels")
 @pytest.mark.parametrize("chance", [1e20, -1e20])
-def test_the_kernel_and_torch_agree_on_scores_beyond_all_numbers(chance, monkeypatch):
+def test_the_kernel_and_torch_agree_on_scores_beyond_all_numbers(
+    chance, needs_kernels, without_kernels
+):
     """A word drawn by chance whose score is minus infinity costs nothing; plus infinity, all."""
     model = Word2VecSettings(vocab=20, width=1, context=100).build()
     batch = WordRows(
@@ -194,13 +192,15 @@ def test_the_kernel_and_torch_agree_on_scores_beyond_all_numbers(chance, monkeyp
         model.embed.weight.fill_(1e20)
         model.output.weight.fill_(1.0)
         model.output.weight[2] = chance
-    found, exact = (costs_of(model, batch, 1, by, monkeypatch) for by in (True, False))
+    found = costs_of(model, batch, 1)
+    without_kernels()
+    exact = costs_of(model, batch, 1)
     assert found[:2] == exact[:2] == (0 if chance < 0 else torch.inf, 2)
     for ours, theirs in zip(found[2], exact[2], strict=True):
         torch.testing.assert_close(ours, theirs)
 
 
-@pytest.mark.skipif(kernels() is None, reason="no compiled kernels")
+@pytest.mark.usefixtures("needs_kernels")
 def test_a_vector_that_is_not_finite_is_not_hidden_by_the_kernel():
     model, batch = (
         Word2VecSettings(vocab=20, width=6, context=100).build(),
