@@ -29,7 +29,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=60, help="of each run")
     parser.add_argument("--rounds", type=int, default=3)
     asked, words = parser.parse_known_args()
-    count = torch.get_num_threads()
+    if asked.steps <= LEFT_OUT or (count := torch.get_num_threads()) < 2:
+        parser.error(f"give more than {LEFT_OUT} --steps, on a machine of two threads or more")
     print(
         f"| recipe | 1 worker, ms | {count} workers, ms | one worker takes |\n|---|---:|---:|---:|"
     )

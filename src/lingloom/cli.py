@@ -5,6 +5,7 @@ Standard output carries the answer, standard error the story. Exit codes: 0 done
 """
 
 import errno
+import os
 import sys
 from difflib import get_close_matches
 from importlib import import_module
@@ -13,6 +14,7 @@ from io import TextIOWrapper
 from .errors import LingloomError, RecipeError
 from .verbs.table import MODEL, VERBS
 
+SPIN, SPIN_COUNT = "GOMP_SPINCOUNT", "3000"
 _PERMISSIONS_OR_ROOM = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 
 
@@ -37,6 +39,7 @@ def usage() -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Run one verb; the exit code."""
     _spare_the_streams()
+    _share_the_processor()
     words = sys.argv[1:] if arguments is None else arguments
     if not words or words[0] in ("-h", "--help", "help"):
         print(usage())
@@ -69,6 +72,17 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         print(f"error: {_told(error)}", file=sys.stderr)
         return 1
+
+
+def _share_the_processor() -> None:
+    """Threads that wait for one another turn for some ten microseconds, and then sleep.
+
+    GNU's OpenMP lets them turn for milliseconds by default: beside one other busy program, a step
+    of a small model took 4 to 13 times as long, and without one no less (benchmarks/busy.py).
+    It reads this once, when torch is loaded.
+    """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault(SPIN, SPIN_COUNT)
 
 
 def _spare_the_streams() -> None:

@@ -218,6 +218,19 @@ def test_micro_batches_give_one_loss_and_one_gradient(settings, autograd):
 
 
 @every_neural_model
+def test_only_tables_that_are_looked_up_in_alone_have_gradients_row_by_row(settings):
+    ids = torch.arange(1, 25).view(4, 6)
+    model = fresh(settings)
+    model.sparse_gradients(True)
+    next_token(model, Batch(ids, ids.roll(-1, 1)))[0].backward()
+    assert model.embed.weight.grad.is_sparse == (model.embed.weight is not model.output_weight())
+    model.zero_grad()
+    model.sparse_gradients(False)
+    next_token(model, Batch(ids, ids.roll(-1, 1)))[0].backward()
+    assert not any(p.grad.is_sparse for p in model.parameters())
+
+
+@every_neural_model
 def test_every_weight_learns(settings):
     model = fresh(settings)
     loss = model.logits(batch_of(torch.randint(32, (2, 16)))).logsumexp(-1).sum()

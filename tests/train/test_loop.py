@@ -8,9 +8,7 @@ import torch
 from lingloom.errors import DataError, RunError, ShapeError
 from lingloom.models.gpt2 import GPT2Settings
 from lingloom.models.llama import LlamaSettings
-from lingloom.models.model import ModelSettings
 from lingloom.models.rnn import RNNSettings
-from lingloom.models.word2vec import Word2VecSettings
 from lingloom.tokens.batch import IGNORE, Batch
 from lingloom.train.checkpoint import Checkpoints
 from lingloom.train.loop import _Loop, train
@@ -18,7 +16,7 @@ from lingloom.train.objectives.cross_entropy import next_token
 from lingloom.train.parameters import Parameters
 from lingloom.train.settings import CheckpointSettings, RegulariseSettings, TrainSettings
 from lingloom.train.state_files import State
-from lingloom.train.workers import Workers, rows_at_once, worker_count
+from lingloom.train.workers import Workers, worker_count
 
 VOCAB, CONTEXT = 32, 16
 GPT2 = GPT2Settings(vocab=VOCAB, context=CONTEXT, layers=2, heads=2, width=32)
@@ -109,14 +107,14 @@ def test_the_norm_is_that_of_the_mean_over_all_targets(family):
 
 def test_micro_batches_are_shared_out_evenly():
     def micro(batch, context, workers):
-        return rows_at_once(GPT2, TrainSettings(batch=batch, workers=workers), context)
+        return TrainSettings(batch=batch, workers=workers).sequences_at_once(context)
 
     assert micro(64, 256, 1) == 8  # 2048 tokens
     assert micro(64, 256, 2) == 8
     assert micro(9, 256, 2) == 5  # 5 and 4, not 8 and 1
     assert micro(3, 4096, 2) == 1
     assert micro(1, 16, 4) == 1
-    assert rows_at_once(GPT2, TrainSettings(batch=4, micro=16), 8) == 4
+    assert TrainSettings(batch=4, micro=16).sequences_at_once(8) == 4
 
 
 @every_precision
@@ -286,7 +284,7 @@ def test_two_workers_give_the_losses_of_one(dropout):
 @pytest.mark.parametrize("draw", ["dropout", "dropconnect"])
 def test_only_a_compiled_model_that_draws_is_trained_by_one_worker(draw):
     def workers(family, **keys) -> int:
-        return worker_count(family, settings(micro=2, workers=2, **keys))
+        return worker_count(family, settings(micro=2, workers=2, **keys), torch.device("cpu"))
 
     drawing = GPT2.model_copy(update={draw: 0.1})
     assert (workers(GPT2, compile=True), workers(drawing), workers(drawing, compile=True)) == (
@@ -296,24 +294,27 @@ def test_only_a_compiled_model_that_draws_is_trained_by_one_worker(draw):
     )
 
 
-def test_a_worker_beside_others_has_enough_to_do(monkeypatch):
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
-    wide = GPT2.model_copy(update={"width": 256})
-    each = 3 * wide.build().flops_per_token(wide.context) * wide.context  # of a row, there and back
+def test_a_trained_model_gives_whole_gradients():
+    model, seen = fresh(RNN.model_copy(update={"tied": False})), []
 
-    def workers(family, rows, **keys) -> int:
-        return worker_count(family, TrainSettings(batch=rows, **keys))
+    def objective(model, rows):
+        seen.append(model.embed.sparse)
+        return next_token(model, rows)
 
-    enough = int(ModelSettings.worker_flops / each) + 1
-    assert [workers(wide, rows) for rows in (1, enough, 2 * enough, 9 * enough)] == [1, 1, 2, 3]
-    assert (workers(wide, 2, workers=2), workers(wide, 1, workers=2)) == (2, 1)
-    assert worker_count(wide, TrainSettings(batch=9 * enough), torch.device("meta")) == 1
-    assert workers(Word2VecSettings(vocab=9), 2) == 2  # a kernel's call costs nothing
+    list(train(model, objective, batch_at, settings(steps=1, eval_every=0, regularise={}), seed=0))
+    assert all(seen) and not model.embed.sparse
 
 
-def test_each_worker_keeps_to_its_share_of_the_threads():
-    parameters = Parameters(fresh(GPT2), torch.float32, workers=2)
-    before, seen = torch.get_num_threads(), []
+@pytest.fixture
+def four_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_each_worker_keeps_to_its_share_of_the_threads(four_threads):
+    parameters, seen = Parameters(fresh(GPT2), torch.float32, workers=2), []
 
     def objective(model, rows):
         seen.append(torch.get_num_threads())
@@ -324,8 +325,8 @@ def test_each_worker_keeps_to_its_share_of_the_threads():
     workers = Workers(parameters, objective, compiled=False, seed=0)
     workers(0, batch_at(0), 2)
     workers.close()
-    assert len(seen) > 4 and set(seen) == {max(1, before // 2)}
-    assert torch.get_num_threads() == before
+    assert len(seen) > 4 and set(seen) == {2}
+    assert torch.get_num_threads() == 4
 
 
 def test_going_on_with_other_kernels_is_said(tmp_path, monkeypatch):

@@ -239,6 +239,17 @@ def test_newton_schulz_follows_its_polynomial_on_one_number():
     assert float(orthogonal(torch.zeros(1, 2, 3)).abs().max()) == 0
 
 
+def test_muon_takes_filters_as_matrices_of_one_row_each():
+    def stepped(shape):
+        flat = torch.randn(24, generator=torch.Generator().manual_seed(0))
+        shapes = [("filters", torch.Size(shape))]
+        group = ParameterGroup("all", flat.clone(), gradient(0, 24), True, shapes, "matrix")
+        run(MuonSettings().build([group]), [group], range(3))
+        return group.master
+
+    assert torch.equal(stepped((4, 2, 3)), stepped((4, 6)))
+
+
 def test_muon_gives_the_same_step_for_matrices_together_and_apart(monkeypatch):
     together, apart = groups(("matrix",)), groups(("matrix",))
     run(MuonSettings().build(together), together, range(3))

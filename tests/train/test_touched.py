@@ -71,6 +71,10 @@ def test_rows_are_known_where_they_are_half_of_all_numbers_or_fewer():
     touched.note(0, "b", torch.tensor([0]))
     assert touched.of(shapes) == {} and touched.of(shapes[1:2]) != {}
     touched.forget(1)
+    touched.note(1, "heat", None)
+    assert touched.of([("heat", torch.Size([]))]) == {}
+    found = touched.of([*shapes[:1], ("heat", torch.Size([]))])
+    assert {name: rows.tolist() for name, rows in found.items()} == {"a": [1, 3], "heat": [0]}
     assert touched.of(shapes)["a"].tolist() == [1, 3]
 
 

@@ -80,12 +80,18 @@ class NeuralModel(nn.Module):
         return [embed] if isinstance(embed, nn.Embedding) else []
 
     def sparse_gradients(self, wanted: bool) -> None:
-        """Have the gradients of looked-up tables come as sparse tensors of the rows that were read,
-        instead of whole tables of mostly zeros. Our loop takes both; torch's optimizers mostly do
-        not, so it is off until asked for."""
+        """Have gradients of tables that are only looked up in come as sparse tensors of the rows
+        that were read, instead of whole tables of mostly zeros. Our loop takes both; torch's
+        optimizers mostly do not, so it is off until asked for.
+
+        A table that is multiplied too has a whole gradient anyway, to which autograd would add the
+        rows one by one, in bf16 with a rounding for each.
+        """
+        output = getattr(self, "output_weight", None)
+        multiplied = output() if output else None
         for module in self.modules():
             if isinstance(module, nn.Embedding):
-                module.sparse = wanted
+                module.sparse = wanted and module.weight is not multiplied
 
     def row_limits(self) -> dict[str, float]:
         """Parameter -> the largest 2-norm that each of its rows may have after an update."""
@@ -246,9 +252,6 @@ class ModelSettings(Settings):
     """Whether the family can start a row from the state in which it left another."""
     decays: ClassVar[bool] = True
     """Whether any of the family's weights decay (`NeuralModel.decays`)."""
-
-    worker_flops: ClassVar[float] = 25e9
-    """Floating-point operations of a step for which a worker beside others pays."""
 
     @property
     def smooths(self) -> bool:

@@ -28,7 +28,6 @@ class Word2VecSettings(ModelSettings):
 
     objectives: ClassVar[tuple[str, ...]] = ("skip_gram", "cbow")
     decays: ClassVar[bool] = False
-    worker_flops: ClassVar[float] = 0.0  # a micro-batch is one call of a kernel: it always pays
     kind: Literal["word2vec"] = "word2vec"
     vocab: NonNegativeInt = Field(default=0, le=2**31)
     """Number of token ids; 0 takes the tokenizer's."""

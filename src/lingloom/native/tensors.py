@@ -59,7 +59,7 @@ class Kernel:
         if rehearsed(x):
             return _nothing
         if type(x) is not Tensor and type(x) is not Parameter:
-            return None  # as torch.func wraps them: their numbers are not theirs alone
+            return None  # one that has its numbers elsewhere
         return _declared(self, library, self.of[x.dtype])
 
 
@@ -74,6 +74,7 @@ def _nothing(*_: Any) -> None:
 
 @cache
 def _declared(kernel: Kernel, library: ctypes.CDLL, numbers: str) -> Callable[..., Any]:
-    function = getattr(library, f"lingloom_{kernel.name}_{numbers}")
+    # A function object of our own: one that threads share must not be declared while it is called.
+    function = library[f"lingloom_{kernel.name}_{numbers}"]
     function.argtypes, function.restype = kernel.arguments, kernel.result
-    return function  # type: ignore[no-any-return]
+    return function

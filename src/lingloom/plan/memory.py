@@ -39,7 +39,7 @@ def held(model: ModelSettings, train: TrainSettings) -> Standing:
 
 def workers(model: ModelSettings, train: TrainSettings) -> int:
     """Micro-batches that training computes side by side here."""
-    return worker_count(model, train)
+    return worker_count(model, train, torch.device("cpu"))
 
 
 def buffers(holding: Standing) -> list[Term]:

@@ -78,7 +78,7 @@ def _steps(
         update={
             "steps": 12,
             "batch": batch,
-            "workers": workers(model, train),  # fewer rows alone might have fewer
+            "workers": workers(model, train),  # of a compiled model, where these differ
             "schedule": ConstantSettings(),  # a long warm-up would not fit so few steps
             "compile": False,
             "checkpoint": CheckpointSettings(every=0),

@@ -100,9 +100,10 @@ class _Loop:
         self.settings, self.model = settings, model.train()
         self.now = Progress(model, settings)
         parameters = self.now.parameters
-        self.compute = Workers(parameters, objective, compiled=settings.compile, seed=seed)
         self.checkpoints = Checkpoints(checkpoints, settings.checkpoint) if checkpoints else None
         self.peak = matmul_peak(parameters.dtype, parameters.master.device)
+        # the last, for it is closed only where all of this is there
+        self.compute = Workers(parameters, objective, compiled=settings.compile, seed=seed)
 
     # ------------------------------------------------------------------ the records
 

@@ -31,7 +31,7 @@ STACK = 1 << 23
 
 
 class MuonSettings(OptimizerSettings):
-    """Orthogonal momentum for 2-D hidden weights, AdamW for everything else."""
+    """Orthogonal momentum for hidden weights, filters too, AdamW for everything else."""
 
     kind: Literal["muon"] = "muon"
     momentum: BelowOne = 0.95
@@ -93,7 +93,8 @@ class Muon:
                 group.master.mul_(1 - lr * self.settings.weight_decay)
             views = (group.views(flat) for flat in (group.master, group.grad, momentum))
             alike: dict[torch.Size, list[tuple[Tensor, Tensor, Tensor]]] = {}
-            for (_, w), (_, g), (_, m) in zip(*views, strict=True):
+            for parts in zip(*views, strict=True):
+                w, g, m = (part.flatten(1) for _, part in parts)  # filters are matrices too
                 alike.setdefault(w.shape, []).append((w, g, m))
             for shape, matrices in alike.items():
                 at_once = max(1, STACK // shape.numel())

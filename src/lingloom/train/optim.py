@@ -51,8 +51,8 @@ class ParameterGroup:
     kind: Literal["matrix", "embedding", "vector"] = "matrix"
     """`matrix`: 2-D hidden weights; `embedding`: tables and output heads; `vector`: all else."""
     rows: dict[str, Tensor] = field(default_factory=dict)
-    """Where all gradients came row by row: parameter -> its rows (k,) int64 outside of which `grad`
-    is zero, as it is for parameters that are not named. Empty: it may differ from zero anywhere."""
+    """Where a gradient came row by row: parameter -> its rows (k,) int64 outside of which `grad` is
+    zero, as it is for parameters that are not named. Empty: it may differ from zero anywhere."""
 
     def views(self, flat: Tensor) -> Iterator[tuple[str, Tensor]]:
         """Each parameter's name and its part of `flat` (n,) in its own shape, without a copy."""

@@ -187,6 +187,7 @@ class Progress:
         """What decides how sums are rounded, each in words that follow 'saved' and 'going on'."""
         return {
             "threads": f"with {torch.get_num_threads()} threads",
+            "workers": f"by {len(self.parameters.models)} workers",
             "precision": f"in {str(self.parameters.dtype).removeprefix('torch.')}",
             "kernels": f"with{'' if kernels() else 'out'} compiled kernels",
         }

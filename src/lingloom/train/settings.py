@@ -2,6 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
+import torch
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from ..settings import AnyKind, Kinds, Settings
@@ -11,6 +12,12 @@ from .schedule import SCHEDULES
 
 _OPTIMIZER = Kinds(OPTIMIZERS, "adamw")
 _SCHEDULE = Kinds(SCHEDULES, "cosine")
+
+MICRO_TOKENS = 2048
+"""Most tokens of a micro-batch that is chosen for the user. Twice as many are no faster, and with
+tensors above 32 MB glibc returns each to the system."""
+MOST_WORKERS = 4
+"""Each further worker costs a float32 gradient buffer."""
 
 
 class RegulariseSettings(Settings):
@@ -72,8 +79,7 @@ class TrainSettings(Settings):
     micro-batch: fix it to repeat such a run on a machine with other cores."""
     workers: NonNegativeInt = 0
     """Micro-batches computed side by side, each on its share of the threads; 0: one per thread, at
-    most four, of those that have enough to do in a step. A compiled model with dropout always has
-    one."""
+    most four. A compiled model with dropout always has one."""
     lr: PositiveFloat = 1e-3
     """Peak step size; the schedule multiplies it."""
     precision: Literal["auto", "bf16", "fp32"] = "auto"
@@ -126,3 +132,18 @@ class TrainSettings(Settings):
                 "between evaluations, or patience=0"
             )
         return self
+
+    def workers_here(self) -> int:
+        """Workers on this machine's CPU, with the default resolved."""
+        return min(self.batch, self.workers or min(MOST_WORKERS, torch.get_num_threads()))
+
+    def sequences_at_once(self, context: int) -> int:
+        """Sequences of `context` tokens in a micro-batch, with the default resolved.
+
+        The default gives every worker the same number of micro-batches where the batch allows.
+        """
+        if self.micro:
+            return min(self.batch, self.micro)
+        pieces = -(-self.batch // max(1, MICRO_TOKENS // context))
+        workers = self.workers_here()
+        return -(-self.batch // min(self.batch, -(-pieces // workers) * workers))

@@ -37,14 +37,17 @@ class TouchedRows:
         self._whole[worker].clear()
 
     def of(self, shapes: Sequence[tuple[str, torch.Size]]) -> dict[str, Tensor]:
-        """Name -> rows (k,) int64, rising, for parameters that are treated together; {} where they
-        hold more than half of all numbers, so that passing over everything is no dearer."""
+        """Name -> rows (k,) int64, rising, for parameters that are treated together; all rows of
+        those whose gradient came whole. {} where none came row by row, or where the rows hold more
+        than half of all numbers, so that passing over everything is no dearer."""
+        if not any(name in noted for noted in self._rows for name, _ in shapes):
+            return {}
         found, touched, total = {}, 0, 0
         for name, shape in shapes:
             total += shape.numel()
             fell = [rows for noted in self._rows for rows in noted.get(name, [])]
             if any(name in whole for whole in self._whole):
-                found[name] = torch.arange(shape[0], device=self._device)
+                found[name] = torch.arange(shape[0] if shape else 1, device=self._device)
             elif fell:
                 mask = torch.zeros(shape[0], dtype=torch.bool, device=self._device)
                 for rows in fell:
@@ -52,5 +55,5 @@ class TouchedRows:
                 found[name] = mask.nonzero().flatten()
             else:
                 continue
-            touched += len(found[name]) * (shape.numel() // shape[0])
+            touched += len(found[name]) * shape[1:].numel()
         return found if 2 * touched <= total else {}

@@ -1,9 +1,9 @@
 """Gradients of one step's batch, in micro-batches, on one or several threads of this process.
 
 A worker takes every k-th micro-batch and sums its gradients in its own buffer, so the result does
-not depend on who is faster. Of large steps two workers on one core each do somewhat more than one
-worker on two, for nobody waits for anybody between two operations; of small ones less, for a second
-buffer of gradients and a second run through Python cost more than that (benchmarks/workers.py).
+not depend on who is faster. Two workers on one core each do what one worker on two does when the
+machine has nothing else to do (benchmarks/workers.py), and two to three times that beside another
+busy program (benchmarks/busy.py): nobody waits for anybody between two operations.
 """
 
 from collections.abc import Sequence
@@ -17,57 +17,23 @@ from ..device import seed_all
 from ..models.dropout import drawing_from
 from ..models.model import ModelSettings, NeuralModel
 from ..tokens.batch import Batch, Rows
-from .objectives.objective import Objective, objective_of
+from .objectives.objective import Objective
 from .parameters import Parameters
 from .settings import TrainSettings
 
-MICRO_TOKENS = 2048
-"""Most tokens of a micro-batch that is chosen for the user. Twice as many are no faster, and with
-tensors above 32 MB glibc returns each to the system."""
-MOST_WORKERS = 4
-"""Each further worker costs a float32 gradient buffer."""
 
-
-def worker_count(
-    model: ModelSettings, train: TrainSettings, device: torch.device | None = None
-) -> int:
-    """Models that compute gradients side by side, on the CPU unless another device is named.
-
-    One where the rows of a batch depend on each other, and where torch draws what is dropped, for
-    it has one generator per process. Else `train.workers`, or as many as have enough to do.
-    """
+def worker_count(model: ModelSettings, train: TrainSettings, device: torch.device) -> int:
+    """Models that compute gradients side by side; one where the rows of a batch depend on each
+    other, and where torch draws what is dropped, for it has one generator per process."""
     keys = ("dropout", "dropconnect", "recurrent_dropout")
     drawn = train.compile and any(getattr(model, key, 0) for key in keys)
-    if (device and device.type != "cpu") or model.mixes_rows or drawn:
-        return 1
-    if train.workers:
-        return min(train.batch, train.workers)
-    most = min(train.batch, torch.get_num_threads(), MOST_WORKERS)
-    if most == 1 or not type(model).worker_flops:
-        return most
-    return max(1, min(most, int(_step_flops(model, train) / type(model).worker_flops)))
+    alone = model.mixes_rows or drawn
+    return train.workers_here() if device.type == "cpu" and not alone else 1
 
 
 def rows_at_once(model: ModelSettings, train: TrainSettings, context: int) -> int:
-    """Rows of `context` places in a micro-batch; all of them where they depend on each other.
-
-    The default gives every worker the same number of micro-batches where the batch allows.
-    """
-    if model.mixes_rows:
-        return train.batch
-    if train.micro:
-        return min(train.batch, train.micro)
-    pieces = -(-train.batch // max(1, MICRO_TOKENS // context))
-    workers = worker_count(model, train)
-    return -(-train.batch // min(train.batch, -(-pieces // workers) * workers))
-
-
-def _step_flops(model: ModelSettings, train: TrainSettings) -> float:
-    """Floating-point operations of a step whose rows all fill the context, there and back."""
-    with torch.device("meta"):
-        network: NeuralModel = model.build()
-    row = objective_of(model, train).pretended(model, train, 1, network.settings.context)
-    return 3 * train.batch * network.flops_of(row)
+    """Rows of `context` places in a micro-batch; all of them where they depend on each other."""
+    return train.batch if model.mixes_rows else train.sequences_at_once(context)
 
 
 class Workers:
@@ -81,7 +47,8 @@ class Workers:
     def __init__(self, parameters: Parameters, objective: Objective, *, compiled: bool, seed: int):
         self.parameters, self.objective, self.seed = parameters, objective, seed
         self.device = parameters.master.device
-        self._sparse(not compiled and self.device.type != "mps")  # neither takes sparse tensors
+        # The compiler takes no sparse tensors, and on a GPU their sums would not repeat to the bit.
+        self._sparse(not compiled and self.device.type == "cpu")
         self._hidden = (
             [torch.compile(m.hidden, dynamic=False) for m in parameters.models] if compiled else []
         )
@@ -116,7 +83,7 @@ class Workers:
         return sum(loss for loss, _ in results), count
 
     def close(self) -> None:
-        """End the threads, and leave the models as they came."""
+        """End the threads; gradients come whole again."""
         self._sparse(False)
         for pool in self._pools:
             pool.shutdown()
