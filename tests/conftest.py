@@ -8,6 +8,12 @@ import time
 import pytest
 
 
+def pytest_make_parametrize_id(val, argname):
+    """Bytes are named by their argument: those of gzip hold the time, and all workers that share
+    the tests out must know them by one name."""
+    return argname if isinstance(val, bytes) else None
+
+
 @pytest.fixture(scope="session")
 def begin():
     """Begin `lingloom WORDS`, whose standard error can be read: `begin(*words, **of_popen)`."""
