@@ -117,3 +117,10 @@ def test_texts_alone_do_not_measure_a_model_that_tells_what_they_are():
         "alone; measure it on a file, which says what is right, with: lingloom measure RUN "
         "text.read=FILE"
     )
+
+
+def test_training_tells_the_first_place_of_what_was_set_aside(capsys):
+    assert main(["train", "mails.yaml", "text.read=[mails.tsv,bad.tsv]", *TRAIN, "out=runs/b"]) == 0
+    told = capsys.readouterr().err
+    assert "3 set aside" in told
+    assert "set aside first: bad.tsv:2: no label in field '1'; all of them: runs/b/data/" in told

@@ -96,7 +96,7 @@ def analogies(
         low, high = _middle(draws.binomial(n, share, resamples) / n) if n > 1 else (None, None)
         return with_width(Score(name, share, "of 1", n, low, high, f"questions of {of}", fixes))
 
-    name = f"analogies, {Path(path).stem}"
+    name = f"analogies{', 3CosMul' * (by == 'mul')}, {Path(path).stem}"
     whole = score(name, hits, sum(asked.values()))
     if len(asked) == 1:
         return [whole]

@@ -12,7 +12,7 @@ data/figures.json      what was read, kept and dropped; written last: with it th
 """
 
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,7 @@ from ..text.corpus.opened import Corpus, corpus_of
 from ..text.document import Document
 from ..text.prepare import TextStats
 from ..text.prepare import prepare as read_clean_split
-from ..text.setaside import JsonlSink, listed
+from ..text.setaside import JsonlSink, listed, place_of
 from ..text.split import VALIDATION
 from ..text.spool import read_spool, write_spool
 from ..tokens.answers import Answers, write_answers
@@ -243,11 +243,17 @@ def _read(recipe: Recipe, run: RunFolder, spool: Path) -> Generator[Event, None,
         JsonlSink(run.data / DROPPED) as dropped,
         JsonlSink(run.data / "set_aside.jsonl") as set_aside,
     ):
-        word_labels = _labels_of(recipe) == "word"
+        word_labels, first = _labels_of(recipe) == "word", ""
+
+        def note(record: Mapping[str, Any]) -> None:
+            nonlocal first
+            first = first or f"{place_of(record)}: {record['reason']}"
+            set_aside(record)
+
         documents = read_clean_split(
             recipe.text,
             dropped,
-            set_aside,
+            note,
             stats,
             word_labels=word_labels,
             chooses=chooses(recipe),
@@ -262,7 +268,8 @@ def _read(recipe: Recipe, run: RunFolder, spool: Path) -> Generator[Event, None,
         "seconds": bool(recipe.text.second_field),
         "answers": bool(recipe.text.answer_field),
     }
-    yield Event("text", "end", figures | {"seconds_s": time.perf_counter() - begun})
+    told = {"seconds_s": time.perf_counter() - begun, "first_set_aside": first}
+    yield Event("text", "end", figures | told | {"all_set_aside": str(set_aside.path)})
     return figures
 
 
@@ -281,7 +288,10 @@ def _require_each_split(recipe: Recipe, stats: TextStats) -> None:
         ("heldout", kept["heldout"] if own else heldout, "raise"),
     ):
         if not count:
-            share = f"{remedy} text.heldout_frac (now {text.heldout_frac:g}) or read more text"
+            share = (
+                f"{remedy} text.heldout_frac (now {text.heldout_frac:g}), make smaller documents "
+                "(text.unit=line, text.max_chars=4000), or read more text"
+            )
             raise DataError(
                 f"text: of {kept.total()} documents none fell to split '{split}'; "
                 + ("read more text" if text.heldout_entries else share)

@@ -184,7 +184,7 @@ def require_apart(entries: Sequence[str], out: str | Path) -> None:
         RecipeError: `out` lies in one of them.
     """
     target = Path(out).resolve()
-    for entry in entries:
+    for entry in filter(None, entries):
         pattern = on_disk(entry)
         plain = [*takewhile(lambda part: not any(c in part for c in MAGIC), pattern.parts)]
         deep = len(plain) == len(pattern.parts) or "**" in pattern.parts

@@ -59,6 +59,13 @@ class Source:
         )
 
 
+def place_of(record: Mapping[str, Any]) -> str:
+    """Where the subject of a record stood: FILE:LINE, or the document's id."""
+    if "id" in record:
+        return str(record["id"])
+    return f"{record['file']}:{record['line']}" if record["line"] else str(record["file"])
+
+
 def listed(names: Collection[str]) -> str:
     """Names as a message shows them, the first dozen."""
     shown = [f"'{name}'" for name in islice(names, 12)]

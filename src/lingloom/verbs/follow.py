@@ -96,6 +96,8 @@ class Follower:
             f"({kept['heldout']:,} held out{choose}); dropped: {dropped}; "
             f"{facts['set_aside']:,} set aside; {time_text(facts['seconds_s'])}"
         )
+        if first := facts.get("first_set_aside"):
+            story(f"           set aside first: {first}; all of them: {facts['all_set_aside']}")
         for name, encoding in _encodings(facts["files"]):
             story(f"           {encoding}: {name}")
 

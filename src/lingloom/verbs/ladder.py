@@ -68,6 +68,8 @@ class _Climber(Follower):
     """Draws the ladder's own events, and less of each rung's."""
 
     lines_per_run = 1
+    rung = ""
+    """The one that is climbed."""
     facts: Any = None
     """Of the page, once it is written."""
     page = ""
@@ -101,7 +103,11 @@ class _Climber(Follower):
         """The outcome of the whole ladder is told at its end."""
 
     def _rung_begin(self, facts: Any) -> None:
+        self.rung = facts["name"]
         story(f"rung       {facts['at']} of {facts['of']}: {facts['name']}")
+
+    def _measure_end(self, facts: Any) -> None:
+        super()._measure_end({**facts, "who": self.rung})  # several are of one kind
 
     def _ladder_end(self, facts: Any) -> None:
         self.facts, self.page = facts["facts"], facts["page"]

@@ -9,7 +9,7 @@ from typing import Any
 from ..runs import RunFolder
 from ..text.prepare import TextStats
 from ..text.read import MOST_REASONS
-from ..text.setaside import JsonlSink, Sink
+from ..text.setaside import JsonlSink, Sink, place_of
 
 SHOWN = 5
 """Reasons that are told of either kind, the commonest first."""
@@ -61,7 +61,7 @@ class LeftOut:
             if reason in reasons:
                 reasons[reason].count += 1
             elif len(reasons) < MOST_REASONS:
-                reasons[reason] = Reason(1, _place(record))
+                reasons[reason] = Reason(1, place_of(record))
             if kept is not None:
                 kept(record)
 
@@ -92,13 +92,6 @@ class LeftOut:
         for name, reasons in (("dropped", self.dropped), ("set_aside", self.set_aside)):
             told[name] = [{"reason": why, **vars(reason)} for why, reason in _commonest(reasons)]
         return told | {"records": {name: str(path) for name, path in self.records.items()}}
-
-
-def _place(record: Mapping[str, Any]) -> str:
-    """Where the subject of a record stood."""
-    if "id" in record:
-        return str(record["id"])
-    return f"{record['file']}:{record['line']}" if record["line"] else str(record["file"])
 
 
 def _commonest(reasons: Mapping[str, Reason]) -> list[tuple[str, Reason]]:
