@@ -67,21 +67,6 @@ static int make_room(Room *room, int64_t places, int64_t drawn, int64_t width) {
     return 1;
 }
 
-/* log(x) for x of at least 1, within 1e-12: of x = 2^n m it is n log 2 + log m, and with
- * s = (m - 1) / (m + 1), at most 1/3, log m = 2 (s + s^3 / 3 + s^5 / 5 + ...). Inf and nan are
- * answered by themselves. */
-static double log_above_one(double x) {
-    uint64_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    if (bits >= 0x7ff0000000000000) return x;
-    int64_t n = (int64_t)(bits >> 52) - 1023;
-    bits = (bits & 0x000fffffffffffff) | 0x3ff0000000000000;
-    memcpy(&x, &bits, sizeof x);
-    double s = (x - 1) / (x + 1), square = s * s, sum = 0;
-    for (int k = 23; k >= 1; k -= 2) sum = sum * square + 1.0 / k;
-    return (double)n * 0.69314718055994531 + 2 * s * sum;
-}
-
 /* Each of `n` scores, at most 64, becomes 1 / (1 + exp(-score)) times `weight`; the sum of their
  * log(1 + exp(score)). */
 INLINE double tell(float *score, int n, float weight) {

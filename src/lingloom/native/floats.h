@@ -1,5 +1,5 @@
 /* What kernels over floats share: their target machines, a float's bits, reading and writing bf16
-   (rounded to nearest, ties to even), and the exponential function. */
+   (rounded to nearest, ties to even), the exponential function and the logarithm. */
 #ifndef LINGLOOM_FLOATS_H
 #define LINGLOOM_FLOATS_H
 
@@ -68,6 +68,21 @@ INLINE float exp_minus(float v) {
 INLINE float exp_minus_one(float v) {
     float two_to_k, r = reduced(v, &two_to_k);
     return two_to_k * (r + r * r * beyond_linear(r)) + (two_to_k - 1.0f);
+}
+
+/* log(x) for x of at least 1, within 1e-12: of x = 2^n m it is n log 2 + log m, and with
+ * s = (m - 1) / (m + 1), at most 1/3, log m = 2 (s + s^3 / 3 + s^5 / 5 + ...). Inf and nan are
+ * answered by themselves. */
+INLINE double log_above_one(double x) {
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    if (bits >= 0x7ff0000000000000) return x;
+    int64_t n = (int64_t)(bits >> 52) - 1023;
+    bits = (bits & 0x000fffffffffffff) | 0x3ff0000000000000;
+    memcpy(&x, &bits, sizeof x);
+    double s = (x - 1) / (x + 1), square = s * s, sum = 0;
+    for (int k = 23; k >= 1; k -= 2) sum = sum * square + 1.0 / k;
+    return (double)n * 0.69314718055994531 + 2 * s * sum;
 }
 
 #endif

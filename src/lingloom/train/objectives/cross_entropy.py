@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from ...models.model import LanguageModel, WritingModel
 from ...tokens.batch import IGNORE, Batch, PairBatch
+from .row_costs import row_costs, row_costs_and_slopes
 
 CHUNK_SCORES = 1 << 23
 """Scores formed at once: 32 MB in float32, which bounds what the loss holds at any time."""
@@ -72,29 +73,18 @@ class _CrossEntropy(torch.autograd.Function):
         d_hidden = torch.empty_like(hidden) if wants else None
         d_weight: Tensor | None = None
         d_bias = None if bias is None else torch.zeros_like(bias, dtype=torch.float32)
-        rows, vocab = chunk_rows(weight.shape[0]), weight.shape[0]
+        rows = chunk_rows(weight.shape[0])
         for start in range(0, hidden.shape[0], rows):
-            h, y = hidden[start : start + rows], targets[start : start + rows, None]
-            logp = torch.log_softmax(  # (rows, V)
-                F.linear(h, weight, bias), dim=-1, dtype=torch.float32
-            )
-            total -= (1 - smoothing) * logp.gather(1, y).sum()
-            if smoothing:
-                total -= smoothing / vocab * logp.sum()
+            h, y = hidden[start : start + rows], targets[start : start + rows]
+            scores = F.linear(h, weight, bias)  # (rows, V)
+            costs, d = row_costs_and_slopes(scores, y, smoothing, d_bias)
+            total += costs.sum()
             if d_hidden is None:
                 continue
-            d = logp.exp_()
-            d.scatter_add_(1, y, d.new_full((), smoothing - 1).expand_as(y))
-            if smoothing:
-                d -= smoothing / vocab
-            if d_bias is not None:
-                d_bias += d.sum(0)
-            d = d.to(h.dtype)
             torch.mm(d, weight, out=d_hidden[start : start + rows])
-            if d_weight is None:
-                d_weight = (d.T @ h).float()
-            else:
-                d_weight += d.T @ h  # summed in float32, whatever the working precision
+            part = d.T @ h
+            # summed in float32, whatever the working precision
+            d_weight = part if d_weight is None else d_weight.float().add_(part)
         if wants:
             saved = [d_hidden, None if d_weight is None else d_weight.to(weight.dtype)]
             saved.append(None if bias is None or d_bias is None else d_bias.to(bias.dtype))
@@ -136,7 +126,6 @@ def token_nats(model: LanguageModel | WritingModel, batch: Batch | PairBatch) ->
     targets = batch.targets.flatten()
     costs = []
     for chunk, y in zip(scores, targets.split(rows), strict=True):
-        logp = torch.log_softmax(chunk, dim=-1, dtype=torch.float32)
-        costs.append(-logp.gather(1, y.clamp(min=0)[:, None]).squeeze(1))
+        costs.append(row_costs(chunk, y.clamp(min=0)))
     cost = torch.cat(costs).masked_fill(targets == IGNORE, 0.0)
     return cost.view(batch.targets.shape)
