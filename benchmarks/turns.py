@@ -2,11 +2,13 @@
 
 A figure is the median over rounds, a ratio is taken within each round, and both come with their
 range. Trainers that cannot live in one interpreter are processes which wait for orders
-(peers/gate.py): one works while the others wait.
+(peers/gate.py): one works while the others wait. Ours wait for one another as they do under our
+command line, which sets GOMP_SPINCOUNT; the peers do as torch has it.
 """
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -17,6 +19,8 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from lingloom.cli import SPIN, SPIN_COUNT
 
 PEERS = Path(__file__).parent / "peers"
 
@@ -83,18 +87,25 @@ class Runner:
         # not a pipe: one that nobody empties would stop the trainer
         self.story = tempfile.TemporaryFile("w+")  # noqa: SIM115
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.story, text=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.story,
+            text=True,
+            env={SPIN: SPIN_COUNT, **os.environ} if entry.ours else None,
         )
         self.peak_bytes = 0
         self.about = self._answer()
 
     def turn(self, steps: int) -> float:
-        """Tokens per second, by the median of so many steps."""
+        """Tokens per second, by the median of so many steps; where their tokens differ, by all."""
         assert self.process.stdin is not None
         self.process.stdin.write(f"{steps}\n")
         self.process.stdin.flush()
         answer = self._answer()
         self.peak_bytes = max(self.peak_bytes, answer["peak_bytes"])
+        if tokens := sum(answer["tokens"]):
+            return tokens / sum(answer["step_s"])
         return self.shape.tokens / statistics.median(answer["step_s"])
 
     def stop(self) -> None:

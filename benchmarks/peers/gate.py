@@ -25,6 +25,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--warm", type=int, default=3)
     parser.add_argument("--micro", type=int, default=0)
     parser.add_argument("--kind", choices=("gpt2", "llama"), default="gpt2")
+    parser.add_argument("--cell", choices=("lstm", "peephole"), default="lstm")
+    parser.add_argument("--order", choices=("sorted", "come"), default="sorted", help="of pairs")
     parser.add_argument("--source", default="", help="folder of a peer that is not a package")
     return parser.parse_args()
 
@@ -48,24 +50,27 @@ class Gate:
         os.dup2(2, 1)  # whatever a trainer prints goes to standard error, not between our lines
         self.warm, self.about = warm, about
         self.times: list[float] = []
+        self.tokens: list[int] = []
         self.ordered = 0
         self.started = time.perf_counter()
         self.born = self.started
 
-    def step(self, loss: float | None = None) -> None:
+    def step(self, loss: float | None = None, tokens: int = 0) -> None:
+        """One step is done; `tokens` of it where they are not those of the shape."""
         now = time.perf_counter()
         self.times.append(now - self.started)
+        self.tokens.append(tokens)
         if not self.ordered and len(self.times) >= self.warm:
             self._say(ready=True, warm_s=self.times, python=platform.python_version(), **self.about)
             self._wait()
         elif self.ordered and len(self.times) >= self.ordered:
-            self._say(step_s=self.times, peak_bytes=peak_bytes(), loss=loss)
+            self._say(step_s=self.times, tokens=self.tokens, peak_bytes=peak_bytes(), loss=loss)
             self._wait()
         else:
             self.started = now
 
     def _wait(self) -> None:
-        self.ordered, self.times = int(sys.stdin.readline() or 0), []
+        self.ordered, self.times, self.tokens = int(sys.stdin.readline() or 0), [], []
         if not self.ordered:
             self.out.flush()
             os._exit(0)  # no trainer's own way of stopping early is the same as another's

@@ -5,6 +5,7 @@ import torch
 
 from lingloom.train.rows import (
     adagrad_rows,
+    add_all,
     add_rows,
     clear_rows,
     merge_rows,
@@ -27,6 +28,17 @@ def test_values_are_added_to_rows_that_come_several_times(way, width, dtype):
     for row, value in zip((5, 2, 5, 0), values.float(), strict=True):
         expected[row] += value
     add_rows(total, torch.tensor([5, 2, 5, 0]), values)
+    assert torch.equal(total, expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("turned", [False, True])
+def test_values_of_any_precision_are_added_to_all(way, dtype, turned):
+    total, values = table(0, 5, 37), table(1, 5, 37).to(dtype)
+    if turned:
+        values = values.T.contiguous().T
+    expected = total + values.float()
+    add_all(total, values)
     assert torch.equal(total, expected)
 
 

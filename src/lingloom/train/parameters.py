@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from ..errors import ShapeError
 from ..models.model import NeuralModel
 from .optim import ParameterGroup
-from .rows import add_rows, merge_rows
+from .rows import add_all, add_rows, merge_rows
 from .touched import TouchedRows
 
 Kind = Literal["matrix", "embedding", "vector"]
@@ -85,7 +85,7 @@ class Parameters:
                 add_rows(total, rows, grad._values())
                 self._touched.note(worker, name, rows)
             else:
-                total += grad
+                add_all(total, grad)
                 self._touched.note(worker, name, None)
 
     def gather(self, count: int) -> None:

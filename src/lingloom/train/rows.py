@@ -1,4 +1,4 @@
-"""Passes over a few rows of tables, by the compiled kernels or by torch.
+"""Passes over gradients and over a few rows of tables, by the compiled kernels or by torch.
 
 A step of word vectors reads few rows of large tables, and then its sums are a small part of it:
 torch copies rows out and back for each operation, eleven times a step, and wakes its threads each
@@ -24,6 +24,7 @@ _SCALE = Kernel("rows_scale", Numbers, *_WHERE, _NUMBER, of=F32)
 _CLEAR = Kernel("rows_clear", Numbers, *_WHERE, of=F32)
 _SQUARES = Kernel("rows_squares", Numbers, *_WHERE, result=ctypes.c_double, of=F32)
 _ADAGRAD = Kernel("rows_adagrad", *[Numbers] * 3, *_WHERE, _NUMBER, _NUMBER, of=F32)
+_FIRST = torch.zeros(1, dtype=torch.int64)
 
 
 def add_rows(total: Tensor, rows: Tensor, values: Tensor) -> None:
@@ -32,6 +33,19 @@ def add_rows(total: Tensor, rows: Tensor, values: Tensor) -> None:
         kernel(total, *_where(total, rows.contiguous()), values.contiguous())
         return
     total.index_add_(0, rows, values.to(total.dtype))
+
+
+def add_all(total: Tensor, values: Tensor) -> None:
+    """Add `values`, of total's shape and in any precision.
+
+    Torch makes a copy in float32 first where the precisions differ; two threads that do so wait for
+    the system's memory.
+    """
+    whole = values.is_contiguous() and total.is_contiguous()
+    if whole and (kernel := _ADD.taking(values)) is not None and _MERGE.taking(total) is not None:
+        kernel(total, _FIRST, 1, total.numel(), values)
+        return
+    total.add_(values)
 
 
 def merge_rows(total: Tensor, others: Sequence[Tensor], rows: Tensor, divisor: float) -> None:
