@@ -48,6 +48,11 @@ def over(ours: Sequence[float], theirs: Sequence[float]) -> str:
 # --------------------------------------------------------------------------- trainers as processes
 
 
+def environment(ours: bool) -> dict[str, str]:
+    """Of a trainer's process."""
+    return {SPIN: SPIN_COUNT, **os.environ} if ours else dict(os.environ)
+
+
 @dataclass(frozen=True)
 class Shape:
     """One model size and the sequences of one step."""
@@ -92,7 +97,7 @@ class Runner:
             stdout=subprocess.PIPE,
             stderr=self.story,
             text=True,
-            env={SPIN: SPIN_COUNT, **os.environ} if entry.ours else None,
+            env=environment(entry.ours),
         )
         self.peak_bytes = 0
         self.about = self._answer()

@@ -18,7 +18,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from turns import PEERS, in_turns, over
+from turns import PEERS, environment, in_turns, over
 
 from lingloom.measure.word_vectors import likeness
 from lingloom.models.vector_files import read_vectors
@@ -44,7 +44,7 @@ def main() -> None:
         "gensim": [args.peer_python, str(PEERS / "gensim_vectors.py")],
     }
     turns = {
-        name: Turn([*command, *common], args.epochs, args.similarity)
+        name: Turn([*command, *common], name == "lingloom", args.epochs, args.similarity)
         for name, command in entries.items()
     }
     speeds = in_turns(args.rounds, turns)
@@ -56,15 +56,18 @@ def main() -> None:
 class Turn:
     """Trains once, and says how alike its words are to what people say, the first time."""
 
-    def __init__(self, command: list[str], epochs: int, similarity: list[str]):
-        self.command, self.epochs, self.similarity = command, epochs, similarity
+    def __init__(self, command: list[str], ours: bool, epochs: int, similarity: list[str]):
+        self.command, self.ours = command, ours
+        self.epochs, self.similarity = epochs, similarity
 
     def __call__(self) -> float:
         """Words per second."""
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder, "vectors.bin")
             run = [*self.command, f"--out={out}"]
-            told = subprocess.run(run, check=True, capture_output=True, text=True)
+            told = subprocess.run(
+                run, check=True, capture_output=True, text=True, env=environment(self.ours)
+            )
             found = json.loads(told.stdout.splitlines()[-1])
             speed: float = self.epochs * found["words"] / found["seconds_s"]
             print(f"{Path(self.command[1]).stem} {found['version']} {speed:,.0f} words/s")

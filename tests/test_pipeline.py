@@ -12,6 +12,7 @@ import pytest
 import lingloom
 from lingloom.cli import main
 from lingloom.errors import DataError, RecipeError, RunError
+from lingloom.pipeline.judges.language import whole_words
 from lingloom.runs import RunFolder
 
 WORDS = [
@@ -228,3 +229,18 @@ def test_a_model_that_reads_few_tokens_is_asked_by_short_prompts(here):
     lingloom.run("small.yaml", "tokens=bytes", "baseline=null", "model.context=8", "train.steps=2")
     samples = RunFolder("runs/small").read_json("samples.json")
     assert samples and all(0 < len(s["prompt"].encode()) <= 4 for s in samples)
+
+
+@pytest.mark.parametrize(
+    ("line", "beginning", "whole"),
+    [
+        ("The café opened", "The café op", "The café"),
+        ("The café opened", "The café", "The café"),
+        ("The café, opened", "The café", "The café"),
+        ("Antidisestablishment", "Antidis", "Antidis"),
+        ("第 12 章 春天来了", "第 12 章 春天", "第 12 章 春天"),
+        ("read otherwise", "Read oth", "Read oth"),
+    ],
+)
+def test_prompts_of_samples_end_at_a_whole_word(line, beginning, whole):
+    assert whole_words(line, beginning) == whole

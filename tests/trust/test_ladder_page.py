@@ -56,8 +56,9 @@ def test_two_documents_that_begin_alike_are_shown_once():
 
 
 def test_each_rung_shows_its_formula_its_code_and_its_test():
-    page = render(ladder(rung("a", 2.0)))
+    page = render(ladder(rung("a", 2.0, proof_source="def test(): ...")))
     for shown in (
+        "def test(): ...",
         "p(w) = a",
         "docs/x.md",
         "models/x.py, X",

@@ -61,6 +61,8 @@ class RungFacts:
     """Its bits per byte minus those of the rung below, paired by document."""
     curve: Sequence[Point] = ()
     samples: Sequence[Sample] = ()
+    proof_source: str = ""
+    """The lines of that test; empty where only the package is installed."""
     folder: str = ""
     """Its run, within the ladder's folder."""
 

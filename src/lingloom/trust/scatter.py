@@ -88,12 +88,14 @@ def _dot(frame: Frame, dot: Dot) -> str:
 
 
 def _labels(frame: Frame, dots: Sequence[Dot]) -> list[str]:
-    """Names beside their dots, moved down where they would lie upon a dot or upon each other."""
+    """Names beside their dots, moved down where they would lie upon a dot or upon each other; from
+    one that was moved far a line leads to its dot."""
     parts: list[str] = []
     centres = [(frame.x(math.log10(d.x)), frame.y(d.y) + 4) for d in dots]
     placed = [(x - 6, x + 6, y) for x, y in centres]
     for dot in sorted(dots, key=lambda d: -d.y):
         x, y = frame.x(math.log10(dot.x)), frame.y(dot.y) + 4
+        home = y
         size = LETTER_PX * len(dot.name) + 4
         left = x + 10 + size > frame.right
         start = x - 10 - size if left else x + 10
@@ -103,9 +105,14 @@ def _labels(frame: Frame, dots: Sequence[Dot]) -> list[str]:
         ):
             y += 3
         placed.append((start, start + size, y))
-        anchor = "end" if left else "start"
+        anchor, side = ("end", -1) if left else ("start", 1)
+        if y - home > LABEL_PX:
+            parts.append(
+                f'<line x1="{x + side * 4:.1f}" y1="{home - 4:.1f}" x2="{x + side * 9:.1f}" '
+                f'y2="{y - 4:.1f}" stroke="var(--{dot.colour})" opacity=".6"/>'
+            )
         parts.append(
-            f'<text x="{x - 10 if left else x + 10:.1f}" y="{y:.1f}" text-anchor="{anchor}" '
+            f'<text x="{x + side * 10:.1f}" y="{y:.1f}" text-anchor="{anchor}" '
             f'class="label">{escape(dot.name)}</text>'
         )
     return parts

@@ -154,7 +154,18 @@ def prompts(data: Data, context: int) -> list[str]:
         chinese = sum("\u4e00" <= c <= "\u9fff" for c in line) > 0.5 * len(line)
         beginning = line[: PROMPT_CHARS // 3 if chinese else PROMPT_CHARS].strip()
         read = data.tokenizer.encode(beginning)[: max(1, context // 2)]
-        beginning = data.tokenizer.decode(list(read)).strip()
+        beginning = whole_words(line, data.tokenizer.decode(list(read)).strip())
         if len(found[chinese]) < 2 and any(c.isalpha() for c in beginning):
             found[chinese].append(beginning)
     return [*found[False], *found[True]]
+
+
+def whole_words(line: str, beginning: str) -> str:
+    """`beginning` of `line` without a last word that is cut in two, where spaces tell words."""
+    if not line.startswith(beginning):
+        return beginning
+    before, _, word = beginning.rpartition(" ")
+    beyond = line[len(beginning) : len(beginning) + 1]
+    spaced = all(letter < "\u3000" for letter in word + beyond)
+    cut = beyond.isalnum() and spaced
+    return (before.rstrip() or beginning) if cut else beginning

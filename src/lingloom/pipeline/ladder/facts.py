@@ -1,5 +1,6 @@
 """The folders of a ladder as the plain values that its page is made of."""
 
+import ast
 import inspect
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -90,6 +91,7 @@ def _rung(rung: Rung, run: RunFolder, data: Data, gain: Score | None) -> RungFac
         code=f"{module.replace('.', '/')}.py, {name}",
         source=inspect.getsource(getattr(import_module(f"lingloom.{module}"), name)),
         proof=f"tests/{rung.proof}",
+        proof_source=source_of_test(rung.proof),
         shape=settings.shape(),
         counts=rung.counts,
         numbers=facts["ngrams"] if rung.counts else facts["parameters"],
@@ -102,6 +104,20 @@ def _rung(rung: Rung, run: RunFolder, data: Data, gain: Score | None) -> RungFac
         samples=[Sample(**s) for s in run.read_json("samples.json")],
         folder=str(run.path.relative_to(run.path.parents[1])),
     )
+
+
+def source_of_test(proof: str) -> str:
+    """The lines of the test 'FILE::NAME'; empty where the package lies outside of its project."""
+    path, name = proof.split("::")
+    file = Path(__file__).parents[4] / "tests" / path
+    if not file.is_file():
+        return ""
+    text = file.read_text("utf-8")
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.FunctionDef) and node.name == name:
+            first = min([node.lineno, *(mark.lineno for mark in node.decorator_list)])
+            return "\n".join(text.splitlines()[first - 1 : node.end_lineno])
+    return ""
 
 
 def _curve(steps: Sequence[Mapping[str, Any]]) -> list[Point]:

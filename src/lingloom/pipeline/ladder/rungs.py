@@ -20,7 +20,7 @@ class Rung:
     """What it can do that the rung below cannot, in the words of the page."""
     adds_zh: str
     formula: str
-    """How it foretells, or what its step is, in one line."""
+    """How it foretells, or what its step is, in one line without words."""
     theory: str
     """Page of docs/theory that explains the formula."""
     code: str
@@ -58,7 +58,7 @@ RUNGS = {
             {"kind": "ngram", "order": 2},
             "looks at the token before",
             "看前一个词元",
-            formula="p(w | h) = (a(hw) - D) / Σ a(h·) + g(h) p(w | h'), h one token",
+            formula="p(w | h) = (a(hw) - D) / Σ a(h·) + g(h) p(w | h'), |h| = 1",
             **_COUNTED,
         ),
         Rung(
@@ -66,7 +66,7 @@ RUNGS = {
             {"kind": "ngram", "order": 3},
             "looks at the two tokens before",
             "看前两个词元",
-            formula="p(w | h) = (a(hw) - D) / Σ a(h·) + g(h) p(w | h'), h two tokens",
+            formula="p(w | h) = (a(hw) - D) / Σ a(h·) + g(h) p(w | h'), |h| = 2",
             **_COUNTED,
         ),
         Rung(
@@ -74,7 +74,7 @@ RUNGS = {
             {"kind": "ngram", "order": 5},
             "looks at the four tokens before, where they were seen together",
             "看前四个词元（须一起出现过）",
-            formula="p(w | h) = (a(hw) - D) / Σ a(h·) + g(h) p(w | h'), h four tokens",
+            formula="p(w | h) = (a(hw) - D) / Σ a(h·) + g(h) p(w | h'), |h| = 4",
             **_COUNTED,
         ),
         Rung(
@@ -105,7 +105,8 @@ RUNGS = {
             {"kind": "rnn", "cell": "peephole", "layers": 2},
             "lets the gates see the memory",
             "门能看见记忆单元",
-            formula="as the LSTM, with f, i = s(W x + U h + p c + b),  o = s(W x + U h + p c' + b)",
+            formula="c' = f c + i g,  h ← o tanh c',  f, i = s(W x + U h + p c + b),  "
+            "o = s(W x + U h + p c' + b),  g = tanh(W x + U h + b)",
             theory="lstm",
             code="models.recurrent:Peephole",
             proof="models/test_rnn.py::test_peepholes_equal_the_formula_step_by_step",
@@ -139,7 +140,7 @@ RUNGS = {
             {"kind": "llama", "layers": 4, "heads": 4},
             "knows how far apart tokens are (rotary), gates its layers (SwiGLU), has no biases",
             "知道词元间的距离（旋转位置），层内有门（SwiGLU），没有偏置",
-            formula="q, k turned by their places;  x ← x + W (silu(G norm x) · U norm x)",
+            formula="q ← R(t) q,  k ← R(s) k,  x ← x + W (silu(G norm x) · U norm x)",
             theory="positions",
             code="models.llama:Block",
             proof="models/test_parity.py::test_our_folder_opens_in_transformers_with_the_same_logits",

@@ -19,9 +19,13 @@ def run(model: "Model", prompt: str, words: Words) -> None:
         text = "".join(stream)
         answer({"prompt": prompt, "text": text, "reason": stream.reason})
         return
+    wrote = False
     for piece in stream:
+        wrote = wrote or bool(piece)
         print(piece, end="", flush=True)
     print()
+    if not wrote:
+        story("(the model ended the text at once)")
     if stream.reason in ("context", "length"):
         story(_why(str(stream.reason), decode.max_new_tokens))
 
