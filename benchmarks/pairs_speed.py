@@ -6,7 +6,8 @@ Both have the same sizes, dropout, label smoothing, AdamW and gradient clipping,
 bfloat16 (theirs all in bfloat16, ours with masters in float32). torch.nn reads our batches, and
 once more pairs as they come, padded to the longest, as tutorials have it. Tokens are those of
 sources and targets, padding not counted. turns.py says how figures are taken. The printed MFU
-counts the products of whole blocks for every token as if it passed one block of each side.
+counts the products of blocks and of scores for tokens that are no padding; those over places of
+attention are left out.
 """
 
 from turns import Entry, Shape, arguments, compare
@@ -27,21 +28,22 @@ def entries() -> list[Entry]:
         for precision in ("fp32", "bf16")
         for whose, script, needs, order, ours in (
             ("lingloom", "lingloom_pairs.py", "lingloom", "sorted", True),
-            ("torch, our batches", "torch_pairs.py", "torch", "sorted", False),
-            ("torch, as they come", "torch_pairs.py", "torch", "come", False),
+            ("torch, our batches", "torch_pairs.py", "lingloom", "sorted", False),
+            ("torch, as they come", "torch_pairs.py", "lingloom", "come", False),
         )
     ]
 
 
-def blocks_flops(shape: Shape) -> float:
-    """Of one token's training in the blocks: half of the tokens are sources, half are targets."""
-    return 3.0 * shape.layers * (24 + 32) / 2 * shape.width**2
+def flops(shape: Shape) -> float:
+    """Of one token's training: half of the tokens are sources, half are targets and scored."""
+    blocks = shape.layers * (24 + 32) / 2 * shape.width**2
+    return 3.0 * (blocks + shape.width * shape.vocab)
 
 
 def main() -> None:
     asked = arguments(__doc__, SHAPES, list(SHAPES)).parse_args()
     for name in asked.shape:
-        compare(name, SHAPES[name], entries(), asked, blocks_flops(SHAPES[name]))
+        compare(name, SHAPES[name], entries(), asked, flops(SHAPES[name]))
 
 
 if __name__ == "__main__":

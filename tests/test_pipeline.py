@@ -240,6 +240,8 @@ def test_a_model_that_reads_few_tokens_is_asked_by_short_prompts(here):
         ("Antidisestablishment", "Antidis", "Antidis"),
         ("第 12 章 春天来了", "第 12 章 春天", "第 12 章 春天"),
         ("read otherwise", "Read oth", "Read oth"),
+        ("As I don't", "As I don", "As I"),
+        ("The café", "The caf\ufffd", "The"),
     ],
 )
 def test_prompts_of_samples_end_at_a_whole_word(line, beginning, whole):

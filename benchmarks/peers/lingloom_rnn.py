@@ -23,7 +23,9 @@ def main() -> None:
         parameters=sum(p.numel() for p in model.parameters()),
         versions=f"lingloom {__version__} {version('torch')}",
     )
-    ids = torch.randint(a.vocab, (a.batch, a.context + 1))
+    ids = torch.randint(
+        a.vocab, (a.batch, a.context + 1), generator=torch.Generator().manual_seed(0)
+    )
     training = TrainSettings(
         steps=100_000,
         batch=a.batch,

@@ -22,6 +22,11 @@ class Plain(nn.Module):
             s.width, s.heads, s.layers, s.layers, s.inside, s.dropout, batch_first=True
         )
         self.drop = nn.Dropout(s.dropout)
+        for part in self.transformer.modules():  # ours drops what parts add, and nothing within
+            if isinstance(part, nn.MultiheadAttention):
+                part.dropout = 0.0
+            elif isinstance(part, nn.TransformerEncoderLayer | nn.TransformerDecoderLayer):
+                part.dropout.p = 0.0
         self.register_buffer("places", sinusoids(s.context, s.width, torch.device("cpu")))
 
     def forward(self, rows: PairBatch) -> torch.Tensor:

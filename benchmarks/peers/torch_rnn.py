@@ -56,7 +56,7 @@ class Plain(nn.Module):
             self.lstm: nn.Module = nn.LSTM(width, width, layers, batch_first=True)
         else:
             self.lstm = PeepholeLSTM(width, layers)
-        self.out = nn.Linear(width, vocab)
+        self.out = nn.Linear(width, vocab, bias=False)
 
     def forward(self, ids: torch.Tensor, state):
         hidden, state = self.lstm(self.embedding(ids), state)
@@ -74,7 +74,9 @@ def main() -> None:
         parameters=sum(p.numel() for p in model.parameters()),
         versions=version("torch"),
     )
-    ids = torch.randint(a.vocab, (a.batch, a.context + 1))
+    ids = torch.randint(
+        a.vocab, (a.batch, a.context + 1), generator=torch.Generator().manual_seed(0)
+    )
     state = None
     while True:
         scores, state = model(ids[:, :-1], state)

@@ -5,7 +5,6 @@ import math
 import pytest
 import torch
 
-from lingloom.errors import DataError
 from lingloom.train.objectives.row_costs import row_costs, row_costs_and_slopes
 
 DTYPES = pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
@@ -39,9 +38,8 @@ def test_costs_and_gradients_are_the_exact_ones(way, vocab, smoothing, dtype):
     scores = (4 * torch.randn(5, vocab, generator=draw)).to(dtype)
     targets = torch.randint(vocab, (5,), generator=draw)
     expected, slopes = exact(scores, targets, smoothing)
-    if not smoothing:
-        alone = row_costs(scores, targets)
-        torch.testing.assert_close(alone, expected.float(), rtol=1e-6, atol=2e-6)
+    alone = row_costs(scores, targets, smoothing)
+    torch.testing.assert_close(alone, expected.float(), rtol=1e-6, atol=2e-6)
     d_bias = torch.ones(vocab)
     costs, found = row_costs_and_slopes(scores.clone(), targets, smoothing, d_bias)
     torch.testing.assert_close(costs, expected.float(), rtol=1e-6, atol=2e-6)
@@ -60,10 +58,12 @@ def test_scores_that_lie_far_apart_are_no_trouble(way, dtype):
 
 
 @DTYPES
-@pytest.mark.parametrize("odd", [math.nan, -math.nan, math.inf])
+@pytest.mark.parametrize("odd", [math.nan, -math.nan, math.inf, -math.inf])
 def test_a_score_that_is_no_number_spoils_its_own_row_alone(way, odd, dtype):
     scores = torch.zeros(2, 20, dtype=dtype)
     scores[0, 18] = odd
+    if way == "torch" and odd == -math.inf:
+        pytest.skip("torch takes it for a chance of 0")
     costs, slopes = row_costs_and_slopes(scores.clone(), torch.tensor([1, 1]))
     assert costs[0].isnan() and slopes[0].isnan().all()
     assert row_costs(scores, torch.tensor([1, 1]))[0].isnan()
@@ -79,7 +79,7 @@ def test_what_a_row_costs_does_not_depend_on_the_rows_beside_it(needs_kernels):
 
 @pytest.mark.parametrize("target", [-1, 4])
 def test_a_target_outside_the_vocabulary_is_told(needs_kernels, target):
-    with pytest.raises(DataError, match=r"targets of .* under a vocabulary of 4 tokens"):
+    with pytest.raises(IndexError, match=r"targets of .* to .* under 4 scores"):
         row_costs(torch.zeros(2, 4), torch.tensor([1, target]))
 
 

@@ -76,12 +76,14 @@ INLINE float share(float x, float most) {
             float scale = (float)(1 / shares + 0 * mean), even = smoothing / (float)vocab;         \
             float at_target = share(own, most) * scale - even - (1 - smoothing);                   \
             if (d_bias) {                                                                          \
-                for (int64_t i = 0; i < vocab; i++)                                                \
-                    d_bias[i] += share(read_##NAME(x[i]), most) * scale - even;                    \
+                for (int64_t i = 0; i < vocab; i++) {                                              \
+                    float slope = share(read_##NAME(x[i]), most) * scale - even;                   \
+                    d_bias[i] += slope, x[i] = write_##NAME(slope);                                \
+                }                                                                                  \
                 d_bias[target] -= 1 - smoothing;                                                   \
-            }                                                                                      \
-            for (int64_t i = 0; i < vocab; i++)                                                    \
-                x[i] = write_##NAME(share(read_##NAME(x[i]), most) * scale - even);                \
+            } else                                                                                 \
+                for (int64_t i = 0; i < vocab; i++)                                                \
+                    x[i] = write_##NAME(share(read_##NAME(x[i]), most) * scale - even);            \
             x[target] = write_##NAME(at_target);                                                   \
         }                                                                                          \
         return 0;                                                                                  \

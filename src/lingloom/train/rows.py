@@ -24,7 +24,8 @@ _SCALE = Kernel("rows_scale", Numbers, *_WHERE, _NUMBER, of=F32)
 _CLEAR = Kernel("rows_clear", Numbers, *_WHERE, of=F32)
 _SQUARES = Kernel("rows_squares", Numbers, *_WHERE, result=ctypes.c_double, of=F32)
 _ADAGRAD = Kernel("rows_adagrad", *[Numbers] * 3, *_WHERE, _NUMBER, _NUMBER, of=F32)
-_FIRST = torch.zeros(1, dtype=torch.int64)
+_FIRST = torch.zeros(1, dtype=torch.int64, device="cpu")
+"""The rows of a table that has one."""
 
 
 def add_rows(total: Tensor, rows: Tensor, values: Tensor) -> None:
@@ -41,9 +42,9 @@ def add_all(total: Tensor, values: Tensor) -> None:
     Torch makes a copy in float32 first where the precisions differ; two threads that do so wait for
     the system's memory.
     """
-    whole = values.is_contiguous() and total.is_contiguous()
-    if whole and (kernel := _ADD.taking(values)) is not None and _MERGE.taking(total) is not None:
-        kernel(total, _FIRST, 1, total.numel(), values)
+    copied = values.dtype != total.dtype and values.is_contiguous() and total.is_contiguous()
+    if copied and (kernel := _ADD.taking(values)) is not None and _MERGE.taking(total) is not None:
+        kernel(total, _FIRST, 1, total.numel(), values)  # as one long row
         return
     total.add_(values)
 

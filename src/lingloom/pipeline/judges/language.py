@@ -161,11 +161,13 @@ def prompts(data: Data, context: int) -> list[str]:
 
 
 def whole_words(line: str, beginning: str) -> str:
-    """`beginning` of `line` without a last word that is cut in two, where spaces tell words."""
+    """`beginning` of `line` without a last word that is cut in two, where spaces tell words; of
+    other scripts than these, Chinese above all, it stays as it is."""
+    beginning = beginning.rstrip("\ufffd")  # of a character cut in two
     if not line.startswith(beginning):
         return beginning
     before, _, word = beginning.rpartition(" ")
     beyond = line[len(beginning) : len(beginning) + 1]
     spaced = all(letter < "\u3000" for letter in word + beyond)
-    cut = beyond.isalnum() and spaced
+    cut = spaced and (beyond.isalnum() or beyond in ("'", "’"))
     return (before.rstrip() or beginning) if cut else beginning

@@ -140,7 +140,8 @@ RUNGS = {
             {"kind": "llama", "layers": 4, "heads": 4},
             "knows how far apart tokens are (rotary), gates its layers (SwiGLU), has no biases",
             "知道词元间的距离（旋转位置），层内有门（SwiGLU），没有偏置",
-            formula="q ← R(t) q,  k ← R(s) k,  x ← x + W (silu(G norm x) · U norm x)",
+            formula="x ← x + W softmax(R(t) q (R(t') k)ᵀ / √D) v,  "
+            "x ← x + W (silu(G norm x) · U norm x)",
             theory="positions",
             code="models.llama:Block",
             proof="models/test_parity.py::test_our_folder_opens_in_transformers_with_the_same_logits",

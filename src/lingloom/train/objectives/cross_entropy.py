@@ -12,10 +12,11 @@ from torch.nn import functional as F
 
 from ...models.model import LanguageModel, WritingModel
 from ...tokens.batch import IGNORE, Batch, PairBatch
+from ..rows import add_all
 from .row_costs import row_costs, row_costs_and_slopes
 
 CHUNK_SCORES = 1 << 23
-"""Scores formed at once: 32 MB in float32, which bounds what the loss holds at any time."""
+"""Scores formed at once: 32 MB in float32, which bounds what of them is held at any time."""
 
 
 def next_token(
@@ -52,7 +53,8 @@ def cross_entropy(
         label_smoothing: as in `next_token`.
         bias: (V,).
     """
-    total: Tensor = _CrossEntropy.apply(hidden, weight, targets, label_smoothing, bias)
+    wanted = torch.is_grad_enabled()
+    total: Tensor = _CrossEntropy.apply(hidden, weight, targets, label_smoothing, bias, wanted)
     return total
 
 
@@ -67,25 +69,32 @@ class _CrossEntropy(torch.autograd.Function):
         targets: Tensor,
         smoothing: float,
         bias: Tensor | None,
+        wanted: bool,
     ) -> Tensor:
         total = torch.zeros((), dtype=torch.float32, device=hidden.device)
-        wants = any(ctx.needs_input_grad)
-        d_hidden = torch.empty_like(hidden) if wants else None
+        wanted = wanted and any(ctx.needs_input_grad)  # which alone is true without autograd too
+        d_hidden = torch.empty_like(hidden) if wanted else None
         d_weight: Tensor | None = None
-        d_bias = None if bias is None else torch.zeros_like(bias, dtype=torch.float32)
+        d_bias = None
+        if wanted and bias is not None:
+            d_bias = torch.zeros_like(bias, dtype=torch.float32)
         rows = chunk_rows(weight.shape[0])
         for start in range(0, hidden.shape[0], rows):
             h, y = hidden[start : start + rows], targets[start : start + rows]
             scores = F.linear(h, weight, bias)  # (rows, V)
+            if d_hidden is None:
+                total += row_costs(scores, y, smoothing).sum()
+                continue
             costs, d = row_costs_and_slopes(scores, y, smoothing, d_bias)
             total += costs.sum()
-            if d_hidden is None:
-                continue
             torch.mm(d, weight, out=d_hidden[start : start + rows])
             part = d.T @ h
-            # summed in float32, whatever the working precision
-            d_weight = part if d_weight is None else d_weight.float().add_(part)
-        if wants:
+            if d_weight is None:
+                d_weight = part
+            else:
+                d_weight = d_weight.float()  # summed so, whatever the working precision
+                add_all(d_weight, part)
+        if wanted:
             saved = [d_hidden, None if d_weight is None else d_weight.to(weight.dtype)]
             saved.append(None if bias is None or d_bias is None else d_bias.to(bias.dtype))
             ctx.save_for_backward(*saved)
@@ -98,7 +107,7 @@ class _CrossEntropy(torch.autograd.Function):
         if float(upstream) != 1.0:
             slopes = [None if slope is None else slope * upstream for slope in slopes]
         d_hidden, d_weight, d_bias = slopes
-        return d_hidden, d_weight, None, None, d_bias
+        return d_hidden, d_weight, None, None, d_bias, None
 
 
 def chunk_rows(vocab: int) -> int:

@@ -24,7 +24,7 @@ def run(model: "Model", prompt: str, words: Words) -> None:
         wrote = wrote or bool(piece)
         print(piece, end="", flush=True)
     print()
-    if not wrote:
+    if not wrote and stream.reason == "end":
         story("(the model ended the text at once)")
     if stream.reason in ("context", "length"):
         story(_why(str(stream.reason), decode.max_new_tokens))
